@@ -1,0 +1,1 @@
+//! Annals over files, with threads.

@@ -1,0 +1,18 @@
+//! The core of Annals.
+#![no_std]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+pub mod format;
+pub mod index;
+pub mod log;
+pub mod model;
+pub mod policy;
+pub mod storage;
+mod sync;
+
+pub use model::*;
+pub use policy::*;
+pub use storage::*;

@@ -1,0 +1,2 @@
+//! What a developer of Annals runs.
+fn main() {}
