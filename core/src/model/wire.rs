@@ -7,24 +7,19 @@
 //! There is one encoding for a header: the decoder takes only what the encoder would write, and
 //! whatever bytes it is given, it checks everything and never panics.
 
-use alloc::string::String;
-use alloc::sync::Arc;
+mod decode;
+
 use alloc::vec::Vec;
 
 use serde::Serialize;
 
-use super::admission::{Admission, check_gate_name};
-use super::clock::Hlc;
-use super::coordinate::{Coordinate, check_part};
-use super::flags::EventFlags;
-use super::hash::Hash;
+pub use decode::{HeaderError, HeaderRef};
+
+use super::admission::Admission;
+use super::coordinate::Coordinate;
 use super::header::EventHeader;
 use super::id::EventId;
-use super::kind::EventKind;
-use super::limits::{ENTITY_LEN_MAX, GATE_NAMES_MAX, REASON_LEN_MAX, SCOPE_LEN_MAX};
-use super::numbers::{Sequence, Version};
 use super::payload::PayloadFormat;
-use super::position::DagPosition;
 
 /// The most bytes of a `u64` as a varint.
 const VARINT_LEN_MAX: usize = 10;
@@ -131,378 +126,7 @@ pub(crate) fn encode_header(
 /// shortest form.
 #[cfg_attr(not(test), expect(dead_code, reason = "for the format layer"))]
 pub(crate) fn decode_header(bytes: &[u8]) -> Result<HeaderRef<'_>, HeaderError> {
-    let mut reader = Reader { rest: bytes, len: bytes.len() };
-    let prev_hash = reader.array("prev_hash")?;
-    let id = reader.array("id")?;
-    let correlation = reader.id("correlation")?;
-    if correlation == Some(id) {
-        return Err(reader.invalid("correlation"));
-    }
-    let causation = reader.id("causation")?;
-    let timestamp_us = unzigzag(reader.varint("timestamp_us")?);
-    let hlc = reader.hlc(timestamp_us)?;
-    let header = HeaderRef {
-        prev_hash,
-        id,
-        correlation,
-        causation,
-        timestamp_us,
-        hlc,
-        depth: reader.varint_u32("depth")?,
-        lane: reader.varint_u32("lane")?,
-        version: Version::new(reader.varint("version")?),
-        kind: EventKind::from_stored(reader.varint_u16("kind")?),
-        flags: EventFlags::from_bits(reader.varint_u16("flags")?),
-        payload_format: reader.payload_format()?,
-        payload_version: reader.varint_u16("payload_version")?,
-        entity: reader.part("entity", ENTITY_LEN_MAX)?,
-        scope: reader.part("scope", SCOPE_LEN_MAX)?,
-        admission: reader.admission()?,
-    };
-    match reader.rest.len() {
-        0 => Ok(header),
-        count => Err(HeaderError::TrailingBytes { count }),
-    }
-}
-
-/// A header as it is stored, borrowed from the bytes it was read from.
-///
-/// Everything was checked when it was read. The sequence is not stored with the header: it follows
-/// from the place in the log.
-#[derive(Debug, Clone, Copy)]
-pub struct HeaderRef<'a> {
-    prev_hash: &'a [u8; 32],
-    id: &'a [u8; 16],
-    correlation: Option<&'a [u8; 16]>,
-    causation: Option<&'a [u8; 16]>,
-    timestamp_us: i64,
-    hlc: Hlc,
-    depth: u32,
-    lane: u32,
-    version: Version,
-    kind: EventKind,
-    flags: EventFlags,
-    payload_format: PayloadFormat,
-    payload_version: u16,
-    entity: &'a str,
-    scope: &'a str,
-    admission: Option<AdmissionRef<'a>>,
-}
-
-impl<'a> HeaderRef<'a> {
-    /// The hash of the entity's event before it, zero at genesis.
-    #[must_use]
-    pub const fn prev_hash(&self) -> Hash {
-        Hash::from_bytes(*self.prev_hash)
-    }
-
-    /// The event's identity.
-    #[must_use]
-    pub const fn id(&self) -> EventId {
-        EventId::from_bytes(*self.id)
-    }
-
-    /// What the event belongs to: its own id if it began something.
-    #[must_use]
-    pub fn correlation(&self) -> EventId {
-        EventId::from_bytes(*self.correlation.unwrap_or(self.id))
-    }
-
-    /// The event that caused it, if one did.
-    #[must_use]
-    pub fn causation(&self) -> Option<EventId> {
-        self.causation.map(|id| EventId::from_bytes(*id))
-    }
-
-    /// The wall clock's word, in microseconds since 1970.
-    #[must_use]
-    pub const fn timestamp_us(&self) -> i64 {
-        self.timestamp_us
-    }
-
-    /// The store's logical clock.
-    #[must_use]
-    pub const fn hlc(&self) -> Hlc {
-        self.hlc
-    }
-
-    /// How many forks lie between the root and the event.
-    #[must_use]
-    pub const fn depth(&self) -> u32 {
-        self.depth
-    }
-
-    /// Which of the branches beside each other it stands in.
-    #[must_use]
-    pub const fn lane(&self) -> u32 {
-        self.lane
-    }
-
-    /// The event's place in its stream.
-    #[must_use]
-    pub const fn version(&self) -> Version {
-        self.version
-    }
-
-    /// What kind of event it is, which may be one of the store's own.
-    #[must_use]
-    pub const fn kind(&self) -> EventKind {
-        self.kind
-    }
-
-    /// Its flags.
-    #[must_use]
-    pub const fn flags(&self) -> EventFlags {
-        self.flags
-    }
-
-    /// The format of the payload.
-    #[must_use]
-    pub const fn payload_format(&self) -> PayloadFormat {
-        self.payload_format
-    }
-
-    /// The version of the payload's schema.
-    #[must_use]
-    pub const fn payload_version(&self) -> u16 {
-        self.payload_version
-    }
-
-    /// Who it happened to.
-    #[must_use]
-    pub const fn entity(&self) -> &'a str {
-        self.entity
-    }
-
-    /// Where it happened.
-    #[must_use]
-    pub const fn scope(&self) -> &'a str {
-        self.scope
-    }
-
-    /// Who let it in, if a policy was asked.
-    #[must_use]
-    pub fn admission(&self) -> Option<Admission> {
-        self.admission.map(AdmissionRef::into_owned)
-    }
-
-    /// The address as a value of its own.
-    #[must_use]
-    pub fn coordinate(&self) -> Coordinate {
-        Coordinate::join(self.entity, self.scope)
-    }
-
-    /// The address and the header as values of their own, at this place in the store.
-    #[must_use]
-    pub fn to_owned(&self, sequence: Sequence) -> (Coordinate, EventHeader) {
-        let Self { depth, lane, version, hlc, .. } = *self;
-        let header = EventHeader {
-            id: self.id(),
-            correlation: self.correlation(),
-            causation: self.causation(),
-            timestamp_us: self.timestamp_us,
-            position: DagPosition { depth, lane, version, sequence, hlc },
-            kind: self.kind,
-            flags: self.flags,
-            prev_hash: self.prev_hash(),
-            admission: self.admission().map(Arc::new),
-        };
-        (self.coordinate(), header)
-    }
-}
-
-/// Why the bytes of a header were refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum HeaderError {
-    /// The bytes end too soon.
-    #[error("the header ends within {field}")]
-    Truncated {
-        /// The field that is not whole.
-        field: &'static str,
-    },
-    /// A field holds what no writer writes.
-    #[error("the header's {field}, before byte {at}, is not valid")]
-    Invalid {
-        /// The field.
-        field: &'static str,
-        /// Where reading stopped, in bytes from the header's start.
-        at: usize,
-    },
-    /// Bytes follow the last field.
-    #[error("{count} bytes follow the header")]
-    TrailingBytes {
-        /// How many.
-        count: usize,
-    },
-}
-
-/// An admission as it is stored. Its texts were checked.
-#[derive(Debug, Clone, Copy)]
-enum AdmissionRef<'a> {
-    Gates { count: usize, texts: &'a [u8] },
-    Bypass { reason: &'a str, justification: &'a str },
-}
-
-impl AdmissionRef<'_> {
-    fn into_owned(self) -> Admission {
-        match self {
-            Self::Gates { count, texts } => {
-                let mut reader = Reader { rest: texts, len: texts.len() };
-                let mut name = || reader.text("gate name").expect("names were checked when read");
-                Admission::by_gates((0..count).map(|_| String::from(name())).collect())
-            }
-            Self::Bypass { reason, justification } => {
-                Admission::by_bypass(reason.into(), justification.into())
-            }
-        }
-    }
-}
-
-/// Reads fields off the front of the bytes.
-struct Reader<'a> {
-    rest: &'a [u8],
-    /// The bytes there were, to tell where reading stopped.
-    len: usize,
-}
-
-impl<'a> Reader<'a> {
-    #[cold]
-    fn invalid(&self, field: &'static str) -> HeaderError {
-        HeaderError::Invalid { field, at: self.len - self.rest.len() }
-    }
-
-    #[inline]
-    fn byte(&mut self, field: &'static str) -> Result<u8, HeaderError> {
-        let (&byte, rest) = self.rest.split_first().ok_or(HeaderError::Truncated { field })?;
-        self.rest = rest;
-        Ok(byte)
-    }
-
-    #[inline]
-    fn array<const N: usize>(&mut self, field: &'static str) -> Result<&'a [u8; N], HeaderError> {
-        let (array, rest) =
-            self.rest.split_first_chunk().ok_or(HeaderError::Truncated { field })?;
-        self.rest = rest;
-        Ok(array)
-    }
-
-    #[inline]
-    fn id(&mut self, field: &'static str) -> Result<Option<&'a [u8; 16]>, HeaderError> {
-        match self.byte(field)? {
-            0 => Ok(None),
-            1 => self.array(field).map(Some),
-            _ => Err(self.invalid(field)),
-        }
-    }
-
-    /// A `u64` of seven bits a byte, the least first, in its shortest form.
-    #[inline]
-    fn varint(&mut self, field: &'static str) -> Result<u64, HeaderError> {
-        match self.byte(field)? {
-            byte @ 0..0x80 => Ok(byte.into()),
-            byte => self.varint_rest(byte, field),
-        }
-    }
-
-    fn varint_rest(&mut self, first: u8, field: &'static str) -> Result<u64, HeaderError> {
-        let mut value = u64::from(first & 0x7F);
-        for at in 1..VARINT_LEN_MAX {
-            let byte = self.byte(field)?;
-            value |= u64::from(byte & 0x7F) << (at * 7);
-            if byte < 0x80 {
-                // A zero at the end is not the shortest form, and the tenth byte has but one bit.
-                let valid = byte != 0 && (at < VARINT_LEN_MAX - 1 || byte == 1);
-                return if valid { Ok(value) } else { Err(self.invalid(field)) };
-            }
-        }
-        Err(self.invalid(field))
-    }
-
-    #[inline]
-    fn varint_u32(&mut self, field: &'static str) -> Result<u32, HeaderError> {
-        let value = self.varint(field)?;
-        u32::try_from(value).map_err(|_| self.invalid(field))
-    }
-
-    #[inline]
-    fn varint_u16(&mut self, field: &'static str) -> Result<u16, HeaderError> {
-        let value = self.varint(field)?;
-        u16::try_from(value).map_err(|_| self.invalid(field))
-    }
-
-    fn hlc(&mut self, timestamp_us: i64) -> Result<Hlc, HeaderError> {
-        let delta = unzigzag(self.varint("hlc_wall_delta")?);
-        let timestamp_ms = timestamp_us.div_euclid(1000);
-        // A sum below zero or past i64 wraps to a number far beyond the greatest reading.
-        let wall_ms = timestamp_ms.wrapping_add(delta).cast_unsigned();
-        if wall_ms > Hlc::STORED_WALL_MS_MAX {
-            return Err(self.invalid("hlc_wall_delta"));
-        }
-        Ok(Hlc { wall_ms, counter: self.varint_u32("hlc_counter")? })
-    }
-
-    fn payload_format(&mut self) -> Result<PayloadFormat, HeaderError> {
-        let number = self.byte("payload_format")?;
-        PayloadFormat::try_from(number).map_err(|_| self.invalid("payload_format"))
-    }
-
-    #[inline]
-    fn text(&mut self, field: &'static str) -> Result<&'a str, HeaderError> {
-        let len = self.varint(field)?;
-        let len = usize::try_from(len).map_err(|_| HeaderError::Truncated { field })?;
-        let (text, rest) =
-            self.rest.split_at_checked(len).ok_or(HeaderError::Truncated { field })?;
-        self.rest = rest;
-        core::str::from_utf8(text).map_err(|_| self.invalid(field))
-    }
-
-    #[inline]
-    fn part(&mut self, field: &'static str, len_max: usize) -> Result<&'a str, HeaderError> {
-        let text = self.text(field)?;
-        match check_part(field, text, len_max) {
-            Ok(()) => Ok(text),
-            Err(_) => Err(self.invalid(field)),
-        }
-    }
-
-    #[inline]
-    fn admission(&mut self) -> Result<Option<AdmissionRef<'a>>, HeaderError> {
-        match self.byte("admission")? {
-            0 => Ok(None),
-            1 => self.some_admission().map(Some),
-            _ => Err(self.invalid("admission")),
-        }
-    }
-
-    fn some_admission(&mut self) -> Result<AdmissionRef<'a>, HeaderError> {
-        match self.byte("admission")? {
-            ADMISSION_GATES => {
-                let count = usize::try_from(self.varint("gate names")?).unwrap_or(usize::MAX);
-                if count > GATE_NAMES_MAX {
-                    return Err(self.invalid("gate names"));
-                }
-                let start = self.rest;
-                for _ in 0..count {
-                    let name = self.text("gate name")?;
-                    check_gate_name(name).map_err(|_| self.invalid("gate name"))?;
-                }
-                let texts = &start[..start.len() - self.rest.len()];
-                Ok(AdmissionRef::Gates { count, texts })
-            }
-            ADMISSION_BYPASS => {
-                let reason = self.bypass_text("bypass reason")?;
-                let justification = self.bypass_text("bypass justification")?;
-                Ok(AdmissionRef::Bypass { reason, justification })
-            }
-            _ => Err(self.invalid("admission")),
-        }
-    }
-
-    fn bypass_text(&mut self, field: &'static str) -> Result<&'a str, HeaderError> {
-        let text = self.text(field)?;
-        if text.len() > REASON_LEN_MAX { Err(self.invalid(field)) } else { Ok(text) }
-    }
+    HeaderRef::decode(bytes)
 }
 
 /// The numbers of the admission's variants, as postcard counts them.
@@ -543,8 +167,12 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 
 #[inline]
 fn put_varint(out: &mut Vec<u8>, value: u64) {
-    let (bytes, len) = varint_bytes(value);
-    out.extend_from_slice(&bytes[..len]);
+    let mut value = value;
+    while value >= 0x80 {
+        out.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    out.push(value.to_le_bytes()[0]);
 }
 
 /// A number as a varint: seven bits a byte, the least first, all but the last with the top bit.
@@ -566,6 +194,261 @@ const fn zigzag(value: i64) -> u64 {
     (value << 1 ^ value >> 63).cast_unsigned()
 }
 
-const fn unzigzag(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
+#[cfg(test)]
+mod tests {
+    use alloc::string::{String, ToString as _};
+    use alloc::sync::Arc;
+    use alloc::vec;
+
+    use proptest::prelude::*;
+
+    use super::decode::unzigzag;
+    use super::*;
+    use crate::model::event::tests::event;
+    use crate::model::limits::{ENTITY_LEN_MAX, GATE_NAMES_MAX, SCOPE_LEN_MAX};
+    use crate::model::{DagPosition, EventFlags, EventKind, Hash, Hlc, Sequence, Version};
+
+    /// All that goes into a header's bytes, and the sequence beside them.
+    type Made = (Coordinate, EventHeader, PayloadFormat, u16);
+
+    fn encoded((coordinate, header, format, version): &Made) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode_header(&mut bytes, coordinate, header, *format, *version);
+        bytes
+    }
+
+    /// The same bytes by postcard's derive.
+    fn derived((coordinate, header, format, version): &Made) -> Vec<u8> {
+        let fields = HeaderFields::new(coordinate, header, *format, *version);
+        let mut bytes = header.prev_hash.as_bytes().to_vec();
+        bytes.extend_from_slice(header.id.as_bytes());
+        bytes.extend(postcard::to_allocvec(&fields).unwrap());
+        bytes
+    }
+
+    /// What was made, from its bytes.
+    fn decoded(bytes: &[u8], sequence: Sequence) -> Result<Made, HeaderError> {
+        let stored = decode_header(bytes)?;
+        let (coordinate, header) = stored.to_owned(sequence);
+        Ok((coordinate, header, stored.payload_format(), stored.payload_version()))
+    }
+
+    fn typical() -> Made {
+        let event = event();
+        (event.coordinate, event.header, PayloadFormat::Postcard, 1)
+    }
+
+    fn ids() -> impl Strategy<Value = EventId> {
+        prop_oneof![any::<[u8; 16]>(), Just([1; 16])].prop_map(EventId::from_bytes)
+    }
+
+    fn parts(len_max: usize) -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[a-z0-9:@ -]{1,40}",
+            "\\PC{1,40}",
+            (1..=len_max).prop_map(|len| "e".repeat(len)),
+        ]
+        .prop_filter("no control characters", |text| !text.chars().any(char::is_control))
+    }
+
+    fn admissions() -> impl Strategy<Value = Option<Arc<Admission>>> {
+        let gates = prop::collection::vec("\\PC{1,60}", 0..=GATE_NAMES_MAX);
+        prop_oneof![
+            4 => Just(None),
+            1 => gates.prop_map(|names| Some(Arc::new(Admission::by_gates(names)))),
+            1 => ("\\PC{0,300}", ".{0,300}").prop_map(|(reason, justification)| {
+                Some(Arc::new(Admission::by_bypass(reason, justification)))
+            }),
+        ]
+    }
+
+    prop_compose! {
+        fn positions()(
+            depth: u32, lane: u32, version: u64, sequence: u64, counter: u32,
+            wall_ms in prop_oneof![0..=Hlc::STORED_WALL_MS_MAX, 0..2_000_000_000_000_u64],
+        ) -> DagPosition {
+            let (version, sequence) = (Version::new(version), Sequence::new(sequence));
+            DagPosition { depth, lane, version, sequence, hlc: Hlc { wall_ms, counter } }
+        }
+    }
+
+    prop_compose! {
+        fn headers()(
+            id in ids(), correlation in prop::option::of(ids()), causation in prop::option::of(ids()),
+            timestamp_us: i64, position in positions(), kind: u16, flags: u16,
+            prev_hash: [u8; 32], admission in admissions(),
+        ) -> EventHeader {
+            EventHeader {
+                id,
+                correlation: correlation.unwrap_or(id),
+                causation,
+                timestamp_us,
+                position,
+                kind: EventKind::from_stored(kind),
+                flags: EventFlags::from_bits(flags),
+                prev_hash: Hash::from_bytes(prev_hash),
+                admission,
+            }
+        }
+    }
+
+    prop_compose! {
+        fn made()(
+            entity in parts(ENTITY_LEN_MAX), scope in parts(SCOPE_LEN_MAX), header in headers(),
+            format in 1..=3_u8, version: u16,
+        ) -> Made {
+            let coordinate = Coordinate::new(entity, scope).unwrap();
+            (coordinate, header, PayloadFormat::try_from(format).unwrap(), version)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_bytes_are_those_of_postcards_derive(made in made()) {
+            prop_assert_eq!(encoded(&made), derived(&made));
+        }
+
+        #[test]
+        fn every_header_that_is_written_is_read_back(made in made()) {
+            let bytes = encoded(&made);
+            prop_assert!(bytes.len() <= usize::from(u16::MAX));
+            prop_assert_eq!(decoded(&bytes, made.1.sequence()), Ok(made));
+        }
+
+        #[test]
+        fn hostile_bytes_are_refused_or_are_what_we_would_write(
+            made in made(), cut in any::<prop::sample::Index>(),
+            patches in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            keep_len: bool,
+        ) {
+            let mut bytes = encoded(&made);
+            for (at, byte) in patches {
+                // Most of a header is hashes, ids and text: aim at the numbers, too.
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+                let near = 48 + at % 40;
+                bytes[near] = byte;
+            }
+            if !keep_len {
+                bytes.truncate(cut.index(bytes.len() + 1));
+            }
+            if let Ok(read) = decoded(&bytes, Sequence::ZERO) {
+                prop_assert_eq!(encoded(&read), bytes);
+            }
+        }
+
+        #[test]
+        fn random_bytes_never_panic(
+            fields in prop::collection::vec(prop_oneof![any::<u8>(), 0..3_u8], 0..200),
+        ) {
+            let bytes = [&[0; 48], &fields[..]].concat();
+            if let Ok(read) = decoded(&bytes, Sequence::ZERO) {
+                prop_assert_eq!(encoded(&read), bytes);
+            }
+        }
+
+        #[test]
+        fn zigzag_is_undone(value: i64) {
+            prop_assert_eq!(unzigzag(zigzag(value)), value);
+        }
+    }
+
+    #[test]
+    fn a_typical_header_has_these_bytes() {
+        let mut expected = vec![7; 32];
+        expected.extend_from_slice(event().id().as_bytes());
+        expected.extend_from_slice(&[
+            0, 0, // no correlation of another's, no causation
+            0x80, 0x89, 0x81, 0x82, 0x83, 0x89, 0x85, 0x06, // timestamp
+            0, 1, // clock
+            0, 0, 3, // depth, lane, version
+            0x81, 0x20, 0, // kind, flags
+            1, 1, // payload format and version
+        ]);
+        expected.extend_from_slice(b"\x07order:5\x04shop\x00");
+        let bytes = encoded(&typical());
+        assert_eq!(bytes.len(), expected.len());
+        assert_eq!(bytes, expected);
+    }
+
+    #[test]
+    fn every_cut_is_an_error_and_so_is_every_byte_more() {
+        let mut made = typical();
+        made.1.admission = Some(Arc::new(Admission::by_gates(vec!["a".into(), "b".into()])));
+        let mut bytes = encoded(&made);
+        for len in 0..bytes.len() {
+            assert!(matches!(decode_header(&bytes[..len]), Err(HeaderError::Truncated { .. })));
+        }
+        bytes.push(0);
+        let error = decode_header(&bytes).unwrap_err();
+        assert_eq!(error, HeaderError::TrailingBytes { count: 1 });
+    }
+
+    /// Decodes the typical header with the bytes at `at`, counted from behind the id, replaced.
+    fn patched(at: usize, old_len: usize, new: &[u8]) -> Result<(), HeaderError> {
+        let mut bytes = encoded(&typical());
+        bytes.splice(48 + at..48 + at + old_len, new.iter().copied());
+        decode_header(&bytes).map(|_| ())
+    }
+
+    fn assert_invalid(result: Result<(), HeaderError>, expected: &str) {
+        match result {
+            Err(HeaderError::Invalid { field, .. }) => assert_eq!(field, expected),
+            other => panic!("{expected}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_field_that_no_writer_writes_is_named() {
+        let own_id = [&[1], &event().id().as_bytes()[..]].concat();
+        assert_eq!(patched(0, 0, &[]), Ok(()));
+        assert_invalid(patched(0, 1, &own_id), "correlation");
+        assert_invalid(patched(1, 1, &[2]), "causation");
+        assert_invalid(patched(2, 8, &[0xFF; 11]), "timestamp_us");
+        let past_u64 = [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 2];
+        assert_invalid(patched(2, 8, &past_u64), "timestamp_us");
+        let before_1970 = varint_bytes(zigzag(-1_700_000_000_124));
+        assert_invalid(patched(10, 1, &before_1970.0[..before_1970.1]), "hlc_wall_delta");
+        for delta in [i64::MAX, i64::MIN, 1 << 61] {
+            let (delta, len) = varint_bytes(zigzag(delta));
+            assert_invalid(patched(10, 1, &delta[..len]), "hlc_wall_delta");
+        }
+        assert_invalid(patched(11, 1, &[0x80, 0x80, 0x80, 0x80, 0x10]), "hlc_counter");
+        assert_invalid(patched(12, 1, &[0x80, 0]), "depth");
+        assert_invalid(patched(15, 2, &[0x80, 0x80, 0x04]), "kind");
+        assert_invalid(patched(18, 1, &[0]), "payload_format");
+        assert_invalid(patched(18, 1, &[4]), "payload_format");
+        assert_invalid(patched(20, 8, &[0]), "entity");
+        assert_invalid(patched(20, 8, b"\x02a\n"), "entity");
+        assert_invalid(patched(20, 8, b"\x02a\xFF"), "entity");
+        let long = [&[0x81, 0x08], &[b'e'; 1025][..]].concat();
+        assert_invalid(patched(20, 8, &long), "entity");
+        assert_invalid(patched(28, 5, &long), "scope");
+        assert_invalid(patched(33, 1, &[2]), "admission");
+        assert_invalid(patched(33, 1, &[1, 2]), "admission");
+        assert_invalid(patched(33, 1, &[1, 0, 65]), "gate names");
+        assert_invalid(patched(33, 1, &[1, 0, 1, 0]), "gate name");
+        let long = [&[1, 1, 0x81, 0x20], &[b'r'; 4097][..]].concat();
+        assert_invalid(patched(33, 1, &long), "bypass reason");
+        let huge_text = [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1];
+        let error = patched(20, 8, &huge_text).unwrap_err();
+        assert_eq!(error.to_string(), "the header ends within entity");
+    }
+
+    #[test]
+    fn a_header_is_borrowed_from_its_bytes() {
+        let mut made = typical();
+        made.1.causation = Some(EventId::from_bytes([8; 16]));
+        let bytes = encoded(&made);
+        let stored = decode_header(&bytes).unwrap();
+        assert_eq!((stored.entity(), stored.scope()), ("order:5", "shop"));
+        assert_eq!((stored.id(), stored.correlation()), (made.1.id, made.1.id));
+        assert_eq!(stored.causation(), made.1.causation);
+        assert_eq!((stored.depth(), stored.lane()), (0, 0));
+        assert_eq!(stored.hlc(), made.1.position.hlc);
+        assert_eq!(stored.prev_hash(), made.1.prev_hash);
+        assert_eq!((stored.kind(), stored.flags()), (made.1.kind, made.1.flags));
+        assert_eq!(stored.timestamp_us(), made.1.timestamp_us);
+        assert_eq!((stored.version(), stored.admission()), (made.1.version(), None));
+    }
 }

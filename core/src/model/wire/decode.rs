@@ -1,0 +1,402 @@
+//! Reading a record's header, borrowed from the stored bytes.
+//!
+//! Whatever the bytes are, reading neither panics nor allocates. What it accepts is exactly what
+//! the encoder writes, so that encoding again gives the same bytes.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+
+use super::{ADMISSION_BYPASS, ADMISSION_GATES, VARINT_LEN_MAX};
+use crate::model::admission::{Admission, check_gate_name};
+use crate::model::clock::Hlc;
+use crate::model::coordinate::{Coordinate, check_part};
+use crate::model::flags::EventFlags;
+use crate::model::hash::Hash;
+use crate::model::header::EventHeader;
+use crate::model::id::EventId;
+use crate::model::kind::EventKind;
+use crate::model::limits::{ENTITY_LEN_MAX, GATE_NAMES_MAX, REASON_LEN_MAX, SCOPE_LEN_MAX};
+use crate::model::numbers::{Sequence, Version};
+use crate::model::payload::PayloadFormat;
+use crate::model::position::DagPosition;
+
+/// A header as it is stored, borrowed from the bytes it was read from.
+///
+/// Everything was checked when it was read. The sequence is not stored with the header: it follows
+/// from the place in the log.
+#[derive(Debug, Clone, Copy)]
+pub struct HeaderRef<'a> {
+    prev_hash: &'a [u8; 32],
+    id: &'a [u8; 16],
+    correlation: Option<&'a [u8; 16]>,
+    causation: Option<&'a [u8; 16]>,
+    timestamp_us: i64,
+    hlc: Hlc,
+    depth: u32,
+    lane: u32,
+    version: Version,
+    kind: EventKind,
+    flags: EventFlags,
+    payload_format: PayloadFormat,
+    payload_version: u16,
+    entity: &'a str,
+    scope: &'a str,
+    admission: Option<AdmissionRef<'a>>,
+}
+
+impl<'a> HeaderRef<'a> {
+    /// Reads all of the bytes, as [`super::decode_header`] says.
+    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, HeaderError> {
+        let mut reader = Reader { rest: bytes, len: bytes.len() };
+        let prev_hash = reader.array("prev_hash")?;
+        let id = reader.array("id")?;
+        let correlation = reader.id("correlation")?;
+        if correlation == Some(id) {
+            return Err(reader.invalid("correlation"));
+        }
+        let causation = reader.id("causation")?;
+        let timestamp_us = unzigzag(reader.varint("timestamp_us")?);
+        let hlc = reader.hlc(timestamp_us)?;
+        let header = Self {
+            prev_hash,
+            id,
+            correlation,
+            causation,
+            timestamp_us,
+            hlc,
+            depth: reader.varint_u32("depth")?,
+            lane: reader.varint_u32("lane")?,
+            version: Version::new(reader.varint("version")?),
+            kind: EventKind::from_stored(reader.varint_u16("kind")?),
+            flags: EventFlags::from_bits(reader.varint_u16("flags")?),
+            payload_format: reader.payload_format()?,
+            payload_version: reader.varint_u16("payload_version")?,
+            entity: reader.part("entity", ENTITY_LEN_MAX)?,
+            scope: reader.part("scope", SCOPE_LEN_MAX)?,
+            admission: reader.admission()?,
+        };
+        match reader.rest.len() {
+            0 => Ok(header),
+            count => Err(HeaderError::TrailingBytes { count }),
+        }
+    }
+
+    /// The hash of the entity's event before it, zero at genesis.
+    #[must_use]
+    pub const fn prev_hash(&self) -> Hash {
+        Hash::from_bytes(*self.prev_hash)
+    }
+
+    /// The event's identity.
+    #[must_use]
+    pub const fn id(&self) -> EventId {
+        EventId::from_bytes(*self.id)
+    }
+
+    /// What the event belongs to: its own id if it began something.
+    #[must_use]
+    pub fn correlation(&self) -> EventId {
+        EventId::from_bytes(*self.correlation.unwrap_or(self.id))
+    }
+
+    /// The event that caused it, if one did.
+    #[must_use]
+    pub fn causation(&self) -> Option<EventId> {
+        self.causation.map(|id| EventId::from_bytes(*id))
+    }
+
+    /// The wall clock's word, in microseconds since 1970.
+    #[must_use]
+    pub const fn timestamp_us(&self) -> i64 {
+        self.timestamp_us
+    }
+
+    /// The store's logical clock.
+    #[must_use]
+    pub const fn hlc(&self) -> Hlc {
+        self.hlc
+    }
+
+    /// How many forks lie between the root and the event.
+    #[must_use]
+    pub const fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// Which of the branches beside each other it stands in.
+    #[must_use]
+    pub const fn lane(&self) -> u32 {
+        self.lane
+    }
+
+    /// The event's place in its stream.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// What kind of event it is, which may be one of the store's own.
+    #[must_use]
+    pub const fn kind(&self) -> EventKind {
+        self.kind
+    }
+
+    /// Its flags.
+    #[must_use]
+    pub const fn flags(&self) -> EventFlags {
+        self.flags
+    }
+
+    /// The format of the payload.
+    #[must_use]
+    pub const fn payload_format(&self) -> PayloadFormat {
+        self.payload_format
+    }
+
+    /// The version of the payload's schema.
+    #[must_use]
+    pub const fn payload_version(&self) -> u16 {
+        self.payload_version
+    }
+
+    /// Who it happened to.
+    #[must_use]
+    pub const fn entity(&self) -> &'a str {
+        self.entity
+    }
+
+    /// Where it happened.
+    #[must_use]
+    pub const fn scope(&self) -> &'a str {
+        self.scope
+    }
+
+    /// Who let it in, if a policy was asked.
+    #[must_use]
+    pub fn admission(&self) -> Option<Admission> {
+        self.admission.map(AdmissionRef::into_owned)
+    }
+
+    /// The address as a value of its own.
+    #[must_use]
+    pub fn coordinate(&self) -> Coordinate {
+        Coordinate::join(self.entity, self.scope)
+    }
+
+    /// The address and the header as values of their own, at this place in the store.
+    #[must_use]
+    pub fn to_owned(&self, sequence: Sequence) -> (Coordinate, EventHeader) {
+        let Self { depth, lane, version, hlc, .. } = *self;
+        let header = EventHeader {
+            id: self.id(),
+            correlation: self.correlation(),
+            causation: self.causation(),
+            timestamp_us: self.timestamp_us,
+            position: DagPosition { depth, lane, version, sequence, hlc },
+            kind: self.kind,
+            flags: self.flags,
+            prev_hash: self.prev_hash(),
+            admission: self.admission().map(Arc::new),
+        };
+        (self.coordinate(), header)
+    }
+}
+
+/// Why the bytes of a header were refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeaderError {
+    /// The bytes end too soon.
+    #[error("the header ends within {field}")]
+    Truncated {
+        /// The field that is not whole.
+        field: &'static str,
+    },
+    /// A field holds what no writer writes.
+    #[error("the header's {field}, before byte {at}, is not valid")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// Where reading stopped, in bytes from the header's start.
+        at: usize,
+    },
+    /// Bytes follow the last field.
+    #[error("{count} bytes follow the header")]
+    TrailingBytes {
+        /// How many.
+        count: usize,
+    },
+}
+
+/// An admission as it is stored. Its texts were checked.
+#[derive(Debug, Clone, Copy)]
+enum AdmissionRef<'a> {
+    Gates { count: usize, texts: &'a [u8] },
+    Bypass { reason: &'a str, justification: &'a str },
+}
+
+impl AdmissionRef<'_> {
+    fn into_owned(self) -> Admission {
+        match self {
+            Self::Gates { count, texts } => {
+                let mut reader = Reader { rest: texts, len: texts.len() };
+                let mut name = || reader.text("gate name").expect("names were checked when read");
+                Admission::by_gates((0..count).map(|_| String::from(name())).collect())
+            }
+            Self::Bypass { reason, justification } => {
+                Admission::by_bypass(reason.into(), justification.into())
+            }
+        }
+    }
+}
+
+/// Reads fields off the front of the bytes.
+struct Reader<'a> {
+    rest: &'a [u8],
+    /// The bytes there were, to tell where reading stopped.
+    len: usize,
+}
+
+impl<'a> Reader<'a> {
+    #[cold]
+    fn invalid(&self, field: &'static str) -> HeaderError {
+        HeaderError::Invalid { field, at: self.len - self.rest.len() }
+    }
+
+    #[inline]
+    fn byte(&mut self, field: &'static str) -> Result<u8, HeaderError> {
+        let (&byte, rest) = self.rest.split_first().ok_or(HeaderError::Truncated { field })?;
+        self.rest = rest;
+        Ok(byte)
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self, field: &'static str) -> Result<&'a [u8; N], HeaderError> {
+        let (array, rest) =
+            self.rest.split_first_chunk().ok_or(HeaderError::Truncated { field })?;
+        self.rest = rest;
+        Ok(array)
+    }
+
+    #[inline]
+    fn id(&mut self, field: &'static str) -> Result<Option<&'a [u8; 16]>, HeaderError> {
+        match self.byte(field)? {
+            0 => Ok(None),
+            1 => self.array(field).map(Some),
+            _ => Err(self.invalid(field)),
+        }
+    }
+
+    /// A `u64` of seven bits a byte, the least first, in its shortest form.
+    #[inline]
+    fn varint(&mut self, field: &'static str) -> Result<u64, HeaderError> {
+        match self.byte(field)? {
+            byte @ 0..0x80 => Ok(byte.into()),
+            byte => self.varint_rest(byte, field),
+        }
+    }
+
+    fn varint_rest(&mut self, first: u8, field: &'static str) -> Result<u64, HeaderError> {
+        let mut value = u64::from(first & 0x7F);
+        for at in 1..VARINT_LEN_MAX {
+            let byte = self.byte(field)?;
+            value |= u64::from(byte & 0x7F) << (at * 7);
+            if byte < 0x80 {
+                // A zero at the end is not the shortest form, and the tenth byte has but one bit.
+                let valid = byte != 0 && (at < VARINT_LEN_MAX - 1 || byte == 1);
+                return if valid { Ok(value) } else { Err(self.invalid(field)) };
+            }
+        }
+        Err(self.invalid(field))
+    }
+
+    #[inline]
+    fn varint_u32(&mut self, field: &'static str) -> Result<u32, HeaderError> {
+        let value = self.varint(field)?;
+        u32::try_from(value).map_err(|_| self.invalid(field))
+    }
+
+    #[inline]
+    fn varint_u16(&mut self, field: &'static str) -> Result<u16, HeaderError> {
+        let value = self.varint(field)?;
+        u16::try_from(value).map_err(|_| self.invalid(field))
+    }
+
+    fn hlc(&mut self, timestamp_us: i64) -> Result<Hlc, HeaderError> {
+        let delta = unzigzag(self.varint("hlc_wall_delta")?);
+        let timestamp_ms = timestamp_us.div_euclid(1000);
+        // A sum below zero or past i64 wraps to a number far beyond the greatest reading.
+        let wall_ms = timestamp_ms.wrapping_add(delta).cast_unsigned();
+        if wall_ms > Hlc::STORED_WALL_MS_MAX {
+            return Err(self.invalid("hlc_wall_delta"));
+        }
+        Ok(Hlc { wall_ms, counter: self.varint_u32("hlc_counter")? })
+    }
+
+    fn payload_format(&mut self) -> Result<PayloadFormat, HeaderError> {
+        let number = self.byte("payload_format")?;
+        PayloadFormat::try_from(number).map_err(|_| self.invalid("payload_format"))
+    }
+
+    #[inline]
+    fn text(&mut self, field: &'static str) -> Result<&'a str, HeaderError> {
+        let len = self.varint(field)?;
+        let len = usize::try_from(len).map_err(|_| HeaderError::Truncated { field })?;
+        let (text, rest) =
+            self.rest.split_at_checked(len).ok_or(HeaderError::Truncated { field })?;
+        self.rest = rest;
+        core::str::from_utf8(text).map_err(|_| self.invalid(field))
+    }
+
+    #[inline]
+    fn part(&mut self, field: &'static str, len_max: usize) -> Result<&'a str, HeaderError> {
+        let text = self.text(field)?;
+        match check_part(field, text, len_max) {
+            Ok(()) => Ok(text),
+            Err(_) => Err(self.invalid(field)),
+        }
+    }
+
+    #[inline]
+    fn admission(&mut self) -> Result<Option<AdmissionRef<'a>>, HeaderError> {
+        match self.byte("admission")? {
+            0 => Ok(None),
+            1 => self.some_admission().map(Some),
+            _ => Err(self.invalid("admission")),
+        }
+    }
+
+    fn some_admission(&mut self) -> Result<AdmissionRef<'a>, HeaderError> {
+        match self.byte("admission")? {
+            ADMISSION_GATES => {
+                let count = usize::try_from(self.varint("gate names")?).unwrap_or(usize::MAX);
+                if count > GATE_NAMES_MAX {
+                    return Err(self.invalid("gate names"));
+                }
+                let start = self.rest;
+                for _ in 0..count {
+                    let name = self.text("gate name")?;
+                    check_gate_name(name).map_err(|_| self.invalid("gate name"))?;
+                }
+                let texts = &start[..start.len() - self.rest.len()];
+                Ok(AdmissionRef::Gates { count, texts })
+            }
+            ADMISSION_BYPASS => {
+                let reason = self.bypass_text("bypass reason")?;
+                let justification = self.bypass_text("bypass justification")?;
+                Ok(AdmissionRef::Bypass { reason, justification })
+            }
+            _ => Err(self.invalid("admission")),
+        }
+    }
+
+    fn bypass_text(&mut self, field: &'static str) -> Result<&'a str, HeaderError> {
+        let text = self.text(field)?;
+        if text.len() > REASON_LEN_MAX { Err(self.invalid(field)) } else { Ok(text) }
+    }
+}
+
+/// Undoes the encoder's `zigzag`.
+pub(super) const fn unzigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
+}
