@@ -53,6 +53,15 @@ impl Admission {
         }
     }
 
+    /// More bytes than its encoding takes up.
+    pub(crate) fn encoded_len_max(&self) -> usize {
+        // A length before each text takes three bytes at most, within the limits.
+        match &self.0 {
+            Grounds::Gates(names) => 8 + names.iter().map(|name| name.len() + 3).sum::<usize>(),
+            Grounds::Bypass { reason, justification } => 8 + reason.len() + justification.len(),
+        }
+    }
+
     /// Checks the number and the sizes of its texts.
     pub(crate) fn check_limits(&self) -> Result<(), LimitError> {
         match &self.0 {

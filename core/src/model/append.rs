@@ -2,6 +2,8 @@
 //!
 //! These are wishes: the store checks them against what it holds, in its commit.
 
+use core::fmt;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -111,6 +113,17 @@ pub enum ExpectedVersion {
     StreamExists,
     /// The stream's last event has this version.
     Exact(Version),
+}
+
+impl fmt::Display for ExpectedVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any version"),
+            Self::NoStream => f.write_str("no event"),
+            Self::StreamExists => f.write_str("an event at least"),
+            Self::Exact(version) => write!(f, "version {version}"),
+        }
+    }
 }
 
 /// A wish that nothing relevant has happened: no event of `region` exists after `after`.

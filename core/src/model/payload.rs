@@ -212,16 +212,8 @@ impl Payload {
     /// [`CodecError::Raw`] and [`CodecError::Erased`] if there is nothing to decode.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
         match self {
-            Self::Postcard { bytes, .. } => match postcard::take_from_bytes(bytes) {
-                Ok((value, [])) => Ok(value),
-                Ok((_, rest)) => {
-                    let reason = alloc::format!("{} bytes follow the value", rest.len());
-                    Err(CodecError::Decode { format: PayloadFormat::Postcard, reason })
-                }
-                Err(error) => Err(CodecError::decode(PayloadFormat::Postcard, &error)),
-            },
-            Self::Json { bytes, .. } => serde_json::from_slice(bytes)
-                .map_err(|error| CodecError::decode(PayloadFormat::Json, &error)),
+            Self::Postcard { bytes, .. } => decode_bytes(PayloadFormat::Postcard, bytes),
+            Self::Json { bytes, .. } => decode_bytes(PayloadFormat::Json, bytes),
             Self::Raw { .. } => Err(CodecError::Raw),
             Self::Erased { content_hash, .. } => {
                 Err(CodecError::Erased { content_hash: *content_hash })
@@ -237,6 +229,27 @@ impl Payload {
             }
             Self::Erased { content_hash, .. } => *content_hash,
         }
+    }
+}
+
+/// Decodes a value, all of the bytes, by their format.
+pub(crate) fn decode_bytes<T: DeserializeOwned>(
+    format: PayloadFormat,
+    bytes: &[u8],
+) -> Result<T, CodecError> {
+    match format {
+        PayloadFormat::Postcard => match postcard::take_from_bytes(bytes) {
+            Ok((value, [])) => Ok(value),
+            Ok((_, rest)) => {
+                let reason = alloc::format!("{} bytes follow the value", rest.len());
+                Err(CodecError::Decode { format, reason })
+            }
+            Err(error) => Err(CodecError::decode(format, &error)),
+        },
+        PayloadFormat::Json => {
+            serde_json::from_slice(bytes).map_err(|error| CodecError::decode(format, &error))
+        }
+        PayloadFormat::Raw => Err(CodecError::Raw),
     }
 }
 
