@@ -1,0 +1,304 @@
+//! From a region to the ordinals of one segment that may match it, a bounded step at a time.
+//!
+//! The most selective list of postings drives and the columns filter; where no list is shorter
+//! than the range that is left, the range itself drives. A step looks at a bounded number of
+//! candidates and tells what is left, so that a lock is held briefly and memory stays constant.
+
+use super::{Ordinal, PostingKey, PostingList, SegmentIndex};
+use crate::model::{EntityFilter, EventKind, KindFilter, Region, Span, Version};
+use alloc::vec::Vec;
+use core::ops::Range;
+
+/// Which way results go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Forward,
+    Backward,
+}
+
+/// More lists than this are not merged; the columns filter instead.
+const LISTS_MAX: u32 = 64;
+
+/// How many candidates one step looks at.
+const STEP: u32 = 16 * 1024;
+
+#[derive(Debug)]
+enum EntityTest {
+    Any,
+    One(u32),
+    Sorted { exact: Option<u32>, range: Range<u32> },
+    ByName(EntityFilter),
+}
+
+/// What may match, shortest first: lists that are merged, and single ordinals besides.
+#[derive(Debug, Default)]
+struct Driver {
+    lists: Vec<PostingList>,
+    single: Vec<Ordinal>,
+}
+
+impl Driver {
+    fn of(list: PostingList) -> Self {
+        Driver { lists: alloc::vec![list], single: Vec::new() }
+    }
+
+    fn len(&self) -> u64 {
+        let lists: u64 = self.lists.iter().map(|list| u64::from(list.len)).sum();
+        lists + self.single.len() as u64
+    }
+}
+
+/// A region resolved against the names of one segment.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    entity: EntityTest,
+    scope: Option<u32>,
+    kinds: Option<KindFilter>,
+    versions: Option<Span<Version>>,
+    times_us: Option<Span<i64>>,
+    driver: Option<Driver>,
+}
+
+impl Plan {
+    /// `None` where nothing in the segment can match.
+    pub(crate) fn new<I: SegmentIndex>(
+        index: &mut I,
+        region: &Region,
+    ) -> Result<Option<Self>, I::Error> {
+        let mut drivers = Vec::new();
+        let Some(entity) = entity_test(index, region.entity_filter(), &mut drivers)? else {
+            return Ok(None);
+        };
+        let mut scope = None;
+        if let Some(name) = region.scope_filter() {
+            let Some(number) = index.scope(name)? else { return Ok(None) };
+            scope = Some(number);
+            drivers.extend(index.postings(PostingKey::Scope(number))?.map(Driver::of));
+        }
+        let kinds = region.kind_filter().cloned();
+        if let Some(KindFilter::Set(set)) = &kinds {
+            drivers.extend(kind_driver(index, set)?);
+        }
+        if let Some(id) = region.correlation_filter() {
+            let list = index.postings(PostingKey::Correlation(id))?;
+            let mut single = Vec::new();
+            index.candidates_of_id(id, &mut |ordinal| single.push(ordinal))?;
+            drivers.push(Driver { lists: list.into_iter().collect(), single });
+        }
+        if let Some(id) = region.causation_filter() {
+            let list = index.postings(PostingKey::Causation(id))?;
+            drivers.push(Driver { lists: list.into_iter().collect(), single: Vec::new() });
+        }
+        let driver = drivers.into_iter().min_by_key(Driver::len);
+        if driver.as_ref().is_some_and(|driver| driver.len() == 0) {
+            return Ok(None);
+        }
+        Ok(Some(Plan {
+            entity,
+            scope,
+            kinds,
+            versions: region.version_span(),
+            times_us: region.time_span_us(),
+            driver,
+        }))
+    }
+
+    /// Appends at most `max` ordinals of `range` that may match to `out`, in `direction`, and
+    /// returns what is left of the range; `None` when nothing is.
+    pub(crate) fn select<I: SegmentIndex>(
+        &self,
+        index: &mut I,
+        range: Range<Ordinal>,
+        direction: Direction,
+        max: usize,
+        out: &mut Vec<Ordinal>,
+    ) -> Result<Option<Range<Ordinal>>, I::Error> {
+        if range.is_empty() {
+            return Ok(None);
+        }
+        let by_list =
+            self.driver.as_ref().filter(|driver| driver.len() < u64::from(range.end - range.start));
+        let (candidates, covered) = match by_list {
+            Some(driver) => driver.candidates(index, &range, direction, max)?,
+            None => (None, step_of(&range, direction)),
+        };
+        let mut covered = covered;
+        let room = out.len() + max;
+        let mut visit = |index: &mut I, ordinal: Ordinal| -> Result<bool, I::Error> {
+            if self.may_match(index, ordinal)? {
+                out.push(ordinal);
+            }
+            Ok(out.len() < room)
+        };
+        let mut stopped = None;
+        match (&candidates, direction) {
+            (Some(list), Direction::Forward) => {
+                stopped = walk(index, list.iter().copied(), &mut visit)?;
+            }
+            (Some(list), Direction::Backward) => {
+                stopped = walk(index, list.iter().rev().copied(), &mut visit)?;
+            }
+            (None, Direction::Forward) => {
+                stopped = walk(index, covered.clone(), &mut visit)?.or(stopped)
+            }
+            (None, Direction::Backward) => {
+                stopped = walk(index, covered.clone().rev(), &mut visit)?.or(stopped);
+            }
+        }
+        if let Some(last) = stopped {
+            match direction {
+                Direction::Forward => covered.end = last + 1,
+                Direction::Backward => covered.start = last,
+            }
+        }
+        let left = match direction {
+            Direction::Forward => covered.end..range.end,
+            Direction::Backward => range.start..covered.start,
+        };
+        Ok((!left.is_empty()).then_some(left))
+    }
+
+    fn may_match<I: SegmentIndex>(
+        &self,
+        index: &mut I,
+        ordinal: Ordinal,
+    ) -> Result<bool, I::Error> {
+        if !matches!(self.entity, EntityTest::Any) || self.scope.is_some() {
+            let (entity, scope) = index.coordinate_at(ordinal)?;
+            let entity_fits = match &self.entity {
+                EntityTest::Any => true,
+                EntityTest::One(number) => entity == *number,
+                EntityTest::Sorted { exact, range } => {
+                    *exact == Some(entity) || range.contains(&entity)
+                }
+                EntityTest::ByName(filter) => index.entity_matches(entity, filter)?,
+            };
+            if !entity_fits || self.scope.is_some_and(|wanted| wanted != scope) {
+                return Ok(false);
+            }
+        }
+        if let Some(kinds) = &self.kinds
+            && !kinds.matches(index.kind_at(ordinal)?)
+        {
+            return Ok(false);
+        }
+        if let Some(versions) = &self.versions
+            && !versions.contains(&index.version_at(ordinal)?)
+        {
+            return Ok(false);
+        }
+        match &self.times_us {
+            Some(times) => Ok(times.contains(&index.time_us_at(ordinal)?)),
+            None => Ok(true),
+        }
+    }
+}
+
+impl Driver {
+    /// The next candidates, ascending, and the part of `range` that they stand for.
+    #[expect(clippy::type_complexity, reason = "a pair of what and where, named by the summary")]
+    fn candidates<I: SegmentIndex>(
+        &self,
+        index: &mut I,
+        range: &Range<Ordinal>,
+        direction: Direction,
+        max: usize,
+    ) -> Result<(Option<Vec<Ordinal>>, Range<Ordinal>), I::Error> {
+        let take = u32::try_from(max.max(64)).unwrap_or(u32::MAX);
+        let mut found: Vec<Ordinal> =
+            self.single.iter().copied().filter(|ordinal| range.contains(ordinal)).collect();
+        let mut covered = range.clone();
+        for list in &self.lists {
+            let low = index.postings_below(list, range.start)?;
+            let high = index.postings_below(list, range.end)?;
+            let part = match direction {
+                Direction::Forward => low..high.min(low.saturating_add(take)),
+                Direction::Backward => low.max(high.saturating_sub(take))..high,
+            };
+            for at in part.clone() {
+                found.push(index.posting(list, at)?);
+            }
+            // A list that was cut speaks only for the range up to its last element taken.
+            match direction {
+                Direction::Forward if part.end < high => {
+                    covered.end = covered.end.min(index.posting(list, part.end)?);
+                }
+                Direction::Backward if part.start > low => {
+                    covered.start = covered.start.max(index.posting(list, part.start)?);
+                }
+                _ => {}
+            }
+        }
+        found.retain(|ordinal| covered.contains(ordinal));
+        found.sort_unstable();
+        found.dedup();
+        Ok((Some(found), covered))
+    }
+}
+
+fn entity_test<I: SegmentIndex>(
+    index: &mut I,
+    filter: Option<&EntityFilter>,
+    drivers: &mut Vec<Driver>,
+) -> Result<Option<EntityTest>, I::Error> {
+    let (exact, prefix) = match filter {
+        None => return Ok(Some(EntityTest::Any)),
+        Some(EntityFilter::Exact(name)) => {
+            let Some(number) = index.entity(name)? else { return Ok(None) };
+            drivers.extend(index.postings(PostingKey::Entity(number))?.map(Driver::of));
+            return Ok(Some(EntityTest::One(number)));
+        }
+        Some(EntityFilter::Namespace(name)) => (index.entity(name)?, alloc::format!("{name}:")),
+        Some(EntityFilter::Prefix(prefix)) => (None, prefix.as_str().into()),
+    };
+    let Some(range) = index.entities_with_prefix(&prefix)? else {
+        return Ok(filter.cloned().map(EntityTest::ByName));
+    };
+    let entities = range.clone().count() + usize::from(exact.is_some());
+    if entities == 0 {
+        return Ok(None);
+    }
+    if range.end - range.start < LISTS_MAX {
+        let mut driver = Driver::default();
+        for number in exact.into_iter().chain(range.clone()) {
+            driver.lists.extend(index.postings(PostingKey::Entity(number))?);
+        }
+        drivers.push(driver);
+    }
+    Ok(Some(EntityTest::Sorted { exact, range }))
+}
+
+fn kind_driver<I: SegmentIndex>(
+    index: &mut I,
+    set: &[EventKind],
+) -> Result<Option<Driver>, I::Error> {
+    if set.len() as u64 > u64::from(LISTS_MAX) {
+        return Ok(None);
+    }
+    let mut driver = Driver::default();
+    for kind in set {
+        driver.lists.extend(index.postings(PostingKey::Kind(*kind))?);
+    }
+    Ok(Some(driver))
+}
+
+fn step_of(range: &Range<Ordinal>, direction: Direction) -> Range<Ordinal> {
+    match direction {
+        Direction::Forward => range.start..range.end.min(range.start.saturating_add(STEP)),
+        Direction::Backward => range.start.max(range.end.saturating_sub(STEP))..range.end,
+    }
+}
+
+/// Shows `visit` each ordinal until it says stop, and returns the one where it did.
+fn walk<I: SegmentIndex>(
+    index: &mut I,
+    ordinals: impl Iterator<Item = Ordinal>,
+    visit: &mut impl FnMut(&mut I, Ordinal) -> Result<bool, I::Error>,
+) -> Result<Option<Ordinal>, I::Error> {
+    for ordinal in ordinals {
+        if !visit(index, ordinal)? {
+            return Ok(Some(ordinal));
+        }
+    }
+    Ok(None)
+}
