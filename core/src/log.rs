@@ -1,1 +1,36 @@
-//! To be filled: log.
+//! The log: the only layer that writes.
+//!
+//! `Log` is the single writer. It stages a group of batches (checks, ids, versions, hashes,
+//! bytes), writes once, syncs once if asked, publishes, answers. A `Reader` sees one prefix of the
+//! log for as long as it is held; a batch is visible whole or not at all. Opening is recovery:
+//! there is no other path.
+
+mod config;
+mod decode;
+mod error;
+mod fetch;
+mod query;
+mod read_only;
+mod reader;
+mod recovery;
+mod seal;
+mod segments;
+mod shared;
+mod source;
+mod stage;
+mod staged;
+mod stats;
+mod walk;
+mod writer;
+
+pub use config::{Durability, Host, LogConfig};
+pub use decode::EventRef;
+pub use error::{Corruption, StoreError};
+pub use query::Query;
+pub use read_only::ReadOnlyLog;
+pub use reader::{Reader, StreamHead};
+pub use recovery::{Recovery, TornTail};
+pub use staged::{CommitInfo, Staged};
+pub use stats::{IndexDamage, LogDiagnostics, LogStats, SegmentStats};
+pub use walk::{Ancestors, AncestorsEnd};
+pub use writer::{Log, PendingSync};

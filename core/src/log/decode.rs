@@ -1,0 +1,167 @@
+//! From a stored record to an event, borrowed or owned.
+
+use crate::format::Fault;
+use crate::format::record::{RecordRef, RecordState};
+use crate::model::payload::decode_bytes;
+use crate::model::wire::{HeaderRef, decode_header};
+use crate::model::{CodecError, Coordinate, Event, EventHeader, Hash, Payload, Sequence};
+use alloc::format;
+use alloc::string::ToString;
+use serde::de::DeserializeOwned;
+
+/// An event as it stands in the file, borrowed: nothing is allocated to look at it.
+#[derive(Debug, Clone, Copy)]
+pub struct EventRef<'a> {
+    sequence: Sequence,
+    header: HeaderRef<'a>,
+    record: RecordRef<'a>,
+    content: Content<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Content<'a> {
+    Whole { metadata: Option<&'a [u8]>, payload: &'a [u8] },
+    Erased { content_hash: Hash },
+}
+
+impl<'a> EventRef<'a> {
+    pub(crate) fn new(record: RecordRef<'a>, sequence: Sequence) -> Result<Self, Fault> {
+        let header = decode_header(record.header).map_err(|error| {
+            let offset = crate::format::record::RECORD_PREFIX_LEN as u64;
+            Fault::new(offset, "a valid event header", error.to_string())
+        })?;
+        let content = match record.state {
+            RecordState::Whole => {
+                let (metadata, payload) = split_content(&record)?;
+                Content::Whole { metadata, payload }
+            }
+            RecordState::Erased => Content::Erased { content_hash: record.content_hash()? },
+            RecordState::Pruned => {
+                return Err(Fault::new(10, "an event", "the mark of pruned events"));
+            }
+        };
+        Ok(EventRef { sequence, header, record, content })
+    }
+
+    /// Its place in the store.
+    #[must_use]
+    pub const fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
+    /// Its header.
+    #[must_use]
+    pub const fn header(&self) -> &HeaderRef<'a> {
+        &self.header
+    }
+
+    /// The metadata; `None` where there is none, or where it was erased.
+    #[must_use]
+    pub const fn metadata(&self) -> Option<&'a [u8]> {
+        match self.content {
+            Content::Whole { metadata, .. } => metadata,
+            Content::Erased { .. } => None,
+        }
+    }
+
+    /// The payload's bytes; `None` where they were erased.
+    #[must_use]
+    pub const fn payload(&self) -> Option<&'a [u8]> {
+        match self.content {
+            Content::Whole { payload, .. } => Some(payload),
+            Content::Erased { .. } => None,
+        }
+    }
+
+    /// Decodes the payload by its format, straight from the file's bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Payload::decode`].
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
+        match self.content {
+            Content::Whole { payload, .. } => decode_bytes(self.header.payload_format(), payload),
+            Content::Erased { content_hash } => Err(CodecError::Erased { content_hash }),
+        }
+    }
+
+    /// The hash of metadata and payload; of erased ones, as they were.
+    ///
+    /// # Panics
+    ///
+    /// Never: that an erased record holds a hash was checked when it was read.
+    #[must_use]
+    pub fn content_hash(&self) -> Hash {
+        self.record.content_hash().expect("checked when it was read")
+    }
+
+    /// The hash that the stream's next event names, computed from the stored bytes.
+    ///
+    /// # Panics
+    ///
+    /// Never: that an erased record holds a hash was checked when it was read.
+    #[must_use]
+    pub fn event_hash(&self) -> Hash {
+        self.record.event_hash().expect("checked when it was read")
+    }
+
+    /// The address and the header as values of their own.
+    #[must_use]
+    pub fn to_header(&self) -> (Coordinate, EventHeader) {
+        self.header.to_owned(self.sequence)
+    }
+
+    /// The event as a value of its own.
+    #[must_use]
+    pub fn to_owned(&self) -> Event {
+        let (coordinate, header) = self.to_header();
+        let metadata = self.metadata().map(<[u8]>::to_vec);
+        Event { coordinate, header, metadata, payload: self.to_payload() }
+    }
+
+    fn to_payload(self) -> Payload {
+        let (format, version) = (self.header.payload_format(), self.header.payload_version());
+        match self.content {
+            Content::Whole { payload, .. } => {
+                Payload::from_parts(format, version, payload.to_vec())
+            }
+            Content::Erased { content_hash } => Payload::Erased { format, version, content_hash },
+        }
+    }
+}
+
+/// Metadata and payload of a whole record.
+fn split_content<'a>(record: &RecordRef<'a>) -> Result<(Option<&'a [u8]>, &'a [u8]), Fault> {
+    let content = record.content;
+    let content_at = (record.len - content.len()) as u64;
+    let Some((tag, tag_len)) = read_varint(content) else {
+        return Err(Fault::new(content_at, "the length of the metadata", "the record's end"));
+    };
+    let rest = &content[tag_len..];
+    let Some(len) = tag.checked_sub(1) else { return Ok((None, rest)) };
+    let split = usize::try_from(len).ok().and_then(|len| rest.split_at_checked(len));
+    match split {
+        Some((metadata, payload)) => Ok((Some(metadata), payload)),
+        None => {
+            let found = format!("metadata of {len} bytes");
+            Err(Fault::new(content_at, "metadata within its record", found))
+        }
+    }
+}
+
+/// A LEB128 integer in its shortest form, and how many bytes it takes up.
+fn read_varint(bytes: &[u8]) -> Option<(u64, usize)> {
+    let mut value = 0_u64;
+    for (at, byte) in bytes.iter().enumerate().take(10) {
+        let bits = u64::from(byte & 0x7F);
+        let shift = 7 * at;
+        if shift == 63 && bits > 1 {
+            return None;
+        }
+        value |= bits << shift;
+        if byte & 0x80 == 0 {
+            return (at == 0 || *byte != 0).then_some((value, at + 1));
+        }
+    }
+    None
+}

@@ -1,0 +1,114 @@
+//! Reading single records, and runs of them, from a segment's file.
+
+use crate::format::Fault;
+use crate::format::record::RecordRef;
+use crate::log::StoreError;
+use crate::log::decode::EventRef;
+use crate::log::segments::Segment;
+use crate::model::{Hash, Sequence};
+use crate::storage::{Storage, StorageFile};
+use alloc::vec::Vec;
+
+/// Where a record stands: from `offset` on, and it ends at `bound` at the latest.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) sequence: Sequence,
+    pub(crate) offset: u64,
+    pub(crate) bound: u64,
+}
+
+/// Neighbours closer than this are read in one go.
+const GAP_MAX: u64 = 4 * 1024;
+/// How much is read in one go at most, unless a single record is larger.
+const SPAN_MAX: u64 = 256 * 1024;
+
+/// A piece of a segment's file, with records in it.
+#[derive(Debug, Default)]
+pub(crate) struct Span {
+    bytes: Vec<u8>,
+    start: u64,
+}
+
+impl Span {
+    /// Makes sure that the first of `places` is at hand, and reads on for those behind it that
+    /// are near: they may ascend or descend.
+    pub(crate) fn load<S: Storage>(
+        &mut self,
+        segment: &Segment<'_, S>,
+        places: &[Place],
+    ) -> Result<(), StoreError> {
+        let Some(first) = places.first() else { return Ok(()) };
+        if self.holds(first) {
+            return Ok(());
+        }
+        let (mut start, mut end) = (first.offset, first.bound);
+        for place in &places[1..] {
+            let gap = place.offset.saturating_sub(end).max(start.saturating_sub(place.bound));
+            let (low, high) = (start.min(place.offset), end.max(place.bound));
+            if gap > GAP_MAX || high - low > SPAN_MAX {
+                break;
+            }
+            (start, end) = (low, high);
+        }
+        self.read(segment, start, end)
+    }
+
+    /// The event at a place that was loaded.
+    pub(crate) fn event<S: Storage>(
+        &self,
+        segment: &Segment<'_, S>,
+        place: &Place,
+    ) -> Result<EventRef<'_>, StoreError> {
+        let record = self.record(segment, place)?;
+        EventRef::new(record, place.sequence)
+            .map_err(|fault| StoreError::corruption(segment.file_id(), place.offset, fault))
+    }
+
+    /// The hash of the event at a place that was loaded.
+    pub(crate) fn event_hash<S: Storage>(
+        &self,
+        segment: &Segment<'_, S>,
+        place: &Place,
+    ) -> Result<Hash, StoreError> {
+        let hash = self.record(segment, place)?.event_hash();
+        hash.map_err(|fault| StoreError::corruption(segment.file_id(), place.offset, fault))
+    }
+
+    fn record<S: Storage>(
+        &self,
+        segment: &Segment<'_, S>,
+        place: &Place,
+    ) -> Result<RecordRef<'_>, StoreError> {
+        let from = usize::try_from(place.offset - self.start).unwrap_or(usize::MAX);
+        let bytes = self.bytes.get(from..).unwrap_or_default();
+        RecordRef::parse_checked(bytes, segment.header().salt)
+            .map_err(|fault: Fault| StoreError::corruption(segment.file_id(), place.offset, fault))
+    }
+
+    fn holds(&self, place: &Place) -> bool {
+        place.offset >= self.start && place.bound <= self.start + self.bytes.len() as u64
+    }
+
+    fn read<S: Storage>(
+        &mut self,
+        segment: &Segment<'_, S>,
+        start: u64,
+        end: u64,
+    ) -> Result<(), StoreError> {
+        let len = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
+        self.bytes.clear();
+        self.bytes.resize(len, 0);
+        self.start = start;
+        let read = segment.file().read_exact_at(&mut self.bytes, start);
+        read.map_err(|error| {
+            self.bytes.clear();
+            error.into()
+        })
+    }
+
+    /// Forgets what is held: the next places are in another segment.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.start = 0;
+    }
+}

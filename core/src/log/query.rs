@@ -1,0 +1,283 @@
+//! The events of a region, in sequence order, forward or backward, lazily.
+//!
+//! Segments are asked one after the other, in bounded steps; the events that a step finds are
+//! read in spans and checked against the region whole, so that an answer never rests on an index
+//! alone. Memory is constant however many events match.
+
+use crate::index::{Direction, Plan};
+use crate::log::StoreError;
+use crate::log::decode::EventRef;
+use crate::log::fetch::{Place, Span};
+use crate::log::reader::{Reader, place_at};
+use crate::log::segments::{SealedSegment, Segment};
+use crate::model::{Event, Region, Sequence};
+use crate::storage::Storage;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+/// The first step finds few, so that a limit of one reads one; each next one finds more.
+const STEP_MIN: usize = 16;
+const STEP_MAX: usize = 1024;
+
+/// See the module. An [`Iterator`] over `Result<Event, StoreError>`; it ends after an error.
+pub struct Query<S: Storage> {
+    reader: Reader<S>,
+    region: Region,
+    direction: Direction,
+    /// The sequences that are still to be asked for.
+    left: Range<Sequence>,
+    limit: u64,
+    step: usize,
+    /// The segment that is being asked, and what of it is left.
+    segment: Option<(usize, Range<u32>)>,
+    places: Vec<Place>,
+    next_place: usize,
+    span: Span,
+}
+
+impl<S: Storage> core::fmt::Debug for Query<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Query")
+            .field("region", &self.region)
+            .field("left", &self.left)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Storage> Query<S> {
+    pub(crate) fn new(reader: Reader<S>, region: Region) -> Self {
+        let mut left = Sequence::ZERO..reader.end;
+        if let Some(span) = region.sequence_span() {
+            left.start = left.start.max(span.first);
+            left.end = left.end.min(span.last.checked_next().unwrap_or(Sequence::MAX));
+        }
+        if region.is_empty() {
+            left.end = left.start;
+        }
+        Query {
+            reader,
+            region,
+            direction: Direction::Forward,
+            left,
+            limit: u64::MAX,
+            step: STEP_MIN,
+            segment: None,
+            places: Vec::new(),
+            next_place: 0,
+            span: Span::default(),
+        }
+    }
+
+    /// Newest first. To be said before the first event is taken.
+    #[must_use]
+    pub fn backward(mut self) -> Self {
+        self.direction = Direction::Backward;
+        self
+    }
+
+    /// At most so many events.
+    #[must_use]
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Shows the next event to `take`, borrowed from the bytes that were read.
+    ///
+    /// # Errors
+    ///
+    /// Storage errors and corruption. The query is at its end then.
+    pub fn next_with<T>(
+        &mut self,
+        take: impl FnOnce(&EventRef<'_>) -> T,
+    ) -> Result<Option<T>, StoreError> {
+        let found = self.advance();
+        match found {
+            Ok(None) => Ok(None),
+            Ok(Some((at, place))) => {
+                let Some(segment) = self.reader.view.at(at) else { return Ok(None) };
+                let event = self.span.event(&segment, &place);
+                event.map(|event| Some(take(&event)))
+            }
+            Err(error) => {
+                self.limit = 0;
+                Err(error)
+            }
+        }
+    }
+
+    /// Loads the next event that matches.
+    fn advance(&mut self) -> Result<Option<(usize, Place)>, StoreError> {
+        if self.limit == 0 {
+            return Ok(None);
+        }
+        loop {
+            while let Some(place) = self.places.get(self.next_place).copied() {
+                let Some((at, _)) = self.segment else { break };
+                let Some(segment) = self.reader.view.at(at) else { break };
+                self.span.load(&segment, &self.places[self.next_place..])?;
+                self.next_place += 1;
+                let event = self.span.event(&segment, &place)?;
+                if self.region.matches_ref(place.sequence, event.header()) {
+                    self.limit -= 1;
+                    return Ok(Some((at, place)));
+                }
+            }
+            if !self.refill()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Asks for the next places; `false` where there are none any more.
+    fn refill(&mut self) -> Result<bool, StoreError> {
+        self.places.clear();
+        self.next_place = 0;
+        loop {
+            let Some((at, ordinals)) = self.segment.take() else {
+                if !self.enter_segment()? {
+                    return Ok(false);
+                }
+                continue;
+            };
+            let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX).min(self.step);
+            let rest = self.select(at, ordinals, wanted)?;
+            self.step = (self.step * 2).min(STEP_MAX);
+            // An empty range of ordinals stays to say which segment the places are of.
+            let done = rest.is_none();
+            self.segment = (!done || !self.places.is_empty()).then(|| (at, rest.unwrap_or(0..0)));
+            if !self.places.is_empty() {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Turns to the next segment that has sequences left; `false` where none has.
+    fn enter_segment(&mut self) -> Result<bool, StoreError> {
+        self.span.clear();
+        while self.left.start < self.left.end {
+            let at = match self.direction {
+                Direction::Forward => self.reader.view.place_of(self.left.start),
+                Direction::Backward => {
+                    let last = self.left.end.checked_prev().unwrap_or(Sequence::ZERO);
+                    self.reader.view.place_of(last)
+                }
+            };
+            let Some(segment) = self.reader.view.at(at) else {
+                self.left.end = self.left.start;
+                return Ok(false);
+            };
+            let asked = self.left.clone();
+            let (first, end) = match &segment {
+                Segment::Active(active) => (active.header.base_sequence, self.reader.end),
+                Segment::Sealed(sealed) => {
+                    (sealed.footer.first_sequence, sealed.footer.end_sequence)
+                }
+            };
+            match self.direction {
+                Direction::Forward => self.left.start = end.min(self.left.end).max(self.left.start),
+                Direction::Backward => self.left.end = first.max(self.left.start),
+            }
+            if let Some(ordinals) = self.ordinals(&segment, &asked)? {
+                self.segment = Some((at, ordinals));
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The ordinals of a segment within a range of sequences; `None` where it can't hold a match.
+    fn ordinals(
+        &self,
+        segment: &Segment<'_, S>,
+        asked: &Range<Sequence>,
+    ) -> Result<Option<Range<u32>>, StoreError> {
+        use crate::index::SegmentIndex;
+        let ordinals = match segment {
+            Segment::Active(active) => {
+                let index = active.index.read();
+                let mut index = &*index;
+                let end = index.ordinal_from(asked.end)?.min(self.reader.active_end(active));
+                index.ordinal_from(asked.start)?..end
+            }
+            Segment::Sealed(sealed) => {
+                if !self.may_match(sealed)? {
+                    return Ok(None);
+                }
+                let footer = &sealed.footer;
+                let dense =
+                    footer.event_count == footer.end_sequence.get() - footer.first_sequence.get();
+                if dense && asked.start <= footer.first_sequence && asked.end >= footer.end_sequence
+                {
+                    0..u32::try_from(footer.event_count).unwrap_or(u32::MAX)
+                } else {
+                    sealed.with_index(&self.reader.shared, |index| {
+                        Ok(index.ordinal_from(asked.start)?..index.ordinal_from(asked.end)?)
+                    })?
+                }
+            }
+        };
+        Ok((!ordinals.is_empty()).then_some(ordinals))
+    }
+
+    /// What the footer and the filter of a sealed segment say.
+    fn may_match(&self, sealed: &SealedSegment<S>) -> Result<bool, StoreError> {
+        if let Some(times) = self.region.time_span_us()
+            && (times.last < sealed.footer.time_min_us || times.first > sealed.footer.time_max_us)
+        {
+            return Ok(false);
+        }
+        match self.region.entity_filter() {
+            Some(crate::model::EntityFilter::Exact(name)) => {
+                sealed.may_contain(&self.reader.shared, self.reader.shared.hasher.name(name))
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// Asks a segment's index for at most `wanted` places and returns what is left of its range.
+    fn select(
+        &mut self,
+        at: usize,
+        ordinals: Range<u32>,
+        wanted: usize,
+    ) -> Result<Option<Range<u32>>, StoreError> {
+        let (region, direction) = (&self.region, self.direction);
+        let mut found = Vec::new();
+        match self.reader.view.at(at) {
+            None => Ok(None),
+            Some(Segment::Active(active)) => {
+                let index = active.index.read();
+                let mut view = &*index;
+                let Some(plan) = Plan::new(&mut view, region)? else { return Ok(None) };
+                let rest = plan.select(&mut view, ordinals, direction, wanted, &mut found)?;
+                for ordinal in found {
+                    self.places.push(place_at(&mut view, ordinal, index.frames_end())?);
+                }
+                Ok(rest)
+            }
+            Some(Segment::Sealed(sealed)) => {
+                let places = &mut self.places;
+                sealed.with_index(&self.reader.shared, |index| {
+                    found.clear();
+                    places.clear();
+                    let Some(plan) = Plan::new(index, region)? else { return Ok(None) };
+                    let rest =
+                        plan.select(index, ordinals.clone(), direction, wanted, &mut found)?;
+                    for ordinal in &found {
+                        places.push(place_at(index, *ordinal, sealed.footer.frames_end)?);
+                    }
+                    Ok(rest)
+                })
+            }
+        }
+    }
+}
+
+impl<S: Storage> Iterator for Query<S> {
+    type Item = Result<Event, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_with(|event| event.to_owned()).transpose()
+    }
+}

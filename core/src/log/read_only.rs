@@ -1,0 +1,88 @@
+//! A store opened for reading only, also beside a writer in another process.
+
+use crate::format::segment::StoreId;
+use crate::index::KeyHasher;
+use crate::log::StoreError;
+use crate::log::config::LogConfig;
+use crate::log::reader::Reader;
+use crate::log::recovery::{Access, Recovered, Recovery, recover};
+use crate::log::shared::{Published, Shared};
+use crate::storage::{Storage, StorageErrorKind};
+use alloc::sync::Arc;
+
+/// How often opening starts over because the writer removed a file meanwhile.
+const TRIES_MAX: usize = 8;
+
+/// See the module. It changes nothing in the storage and takes no lock.
+///
+/// It sees the events that were in the files when it was opened, or last refreshed. What a
+/// writer has written but not acknowledged may be among them.
+pub struct ReadOnlyLog<S: Storage> {
+    storage: Arc<S>,
+    config: LogConfig,
+    reader: Reader<S>,
+    report: Recovery,
+}
+
+impl<S: Storage> core::fmt::Debug for ReadOnlyLog<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ReadOnlyLog").field("end", &self.reader.end).finish_non_exhaustive()
+    }
+}
+
+impl<S: Storage> ReadOnlyLog<S> {
+    /// Opens the store in `storage`. An empty storage is an empty store.
+    ///
+    /// # Errors
+    ///
+    /// Corruption, a newer format, storage errors.
+    pub fn open(storage: S, config: LogConfig) -> Result<Self, StoreError> {
+        config.check()?;
+        let storage = Arc::new(storage);
+        let (reader, report) = look(&storage, &config)?;
+        Ok(ReadOnlyLog { storage, config, reader, report })
+    }
+
+    /// What opening found. Nothing was cut or removed: a torn tail is left to the writer.
+    #[must_use]
+    pub fn recovery(&self) -> &Recovery {
+        &self.report
+    }
+
+    /// A reader of what was there when this was opened or last refreshed.
+    #[must_use]
+    pub fn reader(&self) -> Reader<S> {
+        self.reader.clone()
+    }
+
+    /// Looks at the files again, so that the next [`reader`](Self::reader) sees what a writer
+    /// has appended since.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open); the old state stays readable then.
+    pub fn refresh(&mut self) -> Result<(), StoreError> {
+        (self.reader, self.report) = look(&self.storage, &self.config)?;
+        Ok(())
+    }
+}
+
+fn look<S: Storage>(
+    storage: &Arc<S>,
+    config: &LogConfig,
+) -> Result<(Reader<S>, Recovery), StoreError> {
+    let mut tries = 0;
+    let recovered = loop {
+        tries += 1;
+        match recover(storage, Access::Read, KeyHasher::new) {
+            Err(StoreError::Storage(error))
+                if error.kind() == StorageErrorKind::NotFound && tries < TRIES_MAX => {}
+            recovered => break recovered?,
+        }
+    };
+    let Recovered { store_id, view, end, report, .. } = recovered;
+    let store_id = store_id.unwrap_or(StoreId::from_bytes([0; 16]));
+    let published = Published { view: Arc::new(view), end, durable_end: end };
+    let shared = Arc::new(Shared::new(store_id, config.index_cache_bytes, published));
+    Ok((Reader::new(&shared), report))
+}

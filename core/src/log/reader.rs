@@ -1,0 +1,266 @@
+//! What readers see: one prefix of the log, for as long as they hold it.
+
+use crate::index::{Ordinal, PostingKey, SegmentIndex};
+use crate::log::StoreError;
+use crate::log::decode::EventRef;
+use crate::log::fetch::{Place, Span};
+use crate::log::query::Query;
+use crate::log::segments::{ActiveSegment, Segment, View};
+use crate::log::shared::Shared;
+use crate::model::{Event, EventId, Hash, Region, Sequence, Version};
+use crate::storage::Storage;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// A consistent prefix of the log. Cheap to clone; `Send` and `Sync` where the storage's files
+/// are.
+///
+/// It sees the same events for as long as it is held, through appends, rotation and compaction;
+/// [`Reader::refresh`] moves it on.
+pub struct Reader<S: Storage> {
+    pub(crate) shared: Arc<Shared<S>>,
+    pub(crate) view: Arc<View<S>>,
+    pub(crate) end: Sequence,
+}
+
+impl<S: Storage> Clone for Reader<S> {
+    fn clone(&self) -> Self {
+        let Reader { shared, view, end } = self;
+        Reader { shared: Arc::clone(shared), view: Arc::clone(view), end: *end }
+    }
+}
+
+impl<S: Storage> core::fmt::Debug for Reader<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Reader").field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
+/// The newest event of a stream, as far as an index tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StreamHead {
+    /// Its place in the stream.
+    pub version: Version,
+    /// Its place in the store.
+    pub sequence: Sequence,
+}
+
+impl<S: Storage> Reader<S> {
+    pub(crate) fn new(shared: &Arc<Shared<S>>) -> Self {
+        let published = shared.published();
+        Reader { shared: Arc::clone(shared), view: published.view, end: published.end }
+    }
+
+    /// The sequence behind the last event that this reader sees.
+    #[must_use]
+    pub fn end(&self) -> Sequence {
+        self.end
+    }
+
+    /// Moves on to what is visible now.
+    pub fn refresh(&mut self) {
+        *self = Reader::new(&self.shared);
+    }
+
+    /// The event with an id; an erased one comes with [`Payload::Erased`](crate::Payload::Erased).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`] where there is none; storage errors and corruption.
+    pub fn get(&self, id: EventId) -> Result<Event, StoreError> {
+        let found = self.find(id, |event| event.to_owned())?;
+        found.ok_or(StoreError::NotFound(id))
+    }
+
+    /// The event at a sequence.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SequenceNotFound`] where there is none: behind the end, or pruned; storage
+    /// errors and corruption.
+    pub fn get_at(&self, sequence: Sequence) -> Result<Event, StoreError> {
+        let missing = StoreError::SequenceNotFound(sequence);
+        let located = if sequence < self.end { self.locate(sequence)? } else { None };
+        let Some((place_in_view, place)) = located else { return Err(missing) };
+        let Some(segment) = self.view.at(place_in_view) else { return Err(missing) };
+        self.read(&segment, place, |event| event.to_owned())
+    }
+
+    /// The events of a region, in sequence order, lazily.
+    #[must_use]
+    pub fn query(&self, region: &Region) -> Query<S> {
+        Query::new(self.clone(), region.clone())
+    }
+
+    /// The events of one entity, exactly, by version.
+    #[must_use]
+    pub fn stream(&self, entity: &str) -> Query<S> {
+        self.query(&Region::stream(entity))
+    }
+
+    /// The newest event of a stream; `None` where it has none.
+    ///
+    /// # Errors
+    ///
+    /// Storage errors and corruption.
+    pub fn head(&self, entity: &str) -> Result<Option<StreamHead>, StoreError> {
+        let Some((_, version, place)) = self.head_place(entity)? else { return Ok(None) };
+        Ok(Some(StreamHead { version, sequence: place.sequence }))
+    }
+
+    /// The newest version of a stream and the hash that its next event will name.
+    pub(crate) fn head_hash(&self, entity: &str) -> Result<Option<(Version, Hash)>, StoreError> {
+        let Some((at, version, place)) = self.head_place(entity)? else { return Ok(None) };
+        let Some(segment) = self.view.at(at) else { return Ok(None) };
+        let mut span = Span::default();
+        span.load(&segment, &[place])?;
+        Ok(Some((version, span.event_hash(&segment, &place)?)))
+    }
+
+    /// Runs `take` on the event with an id.
+    pub(crate) fn find<T>(
+        &self,
+        id: EventId,
+        take: impl Fn(&EventRef<'_>) -> T,
+    ) -> Result<Option<T>, StoreError> {
+        for at in (0..self.view.len()).rev() {
+            let Some(segment) = self.view.at(at) else { continue };
+            for place in self.candidates(&segment, id)? {
+                let matching =
+                    |event: &EventRef<'_>| (event.header().id() == id).then(|| take(event));
+                if let Some(found) = self.read(&segment, place, matching)? {
+                    return Ok(Some(found));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where the events stand that may carry `id`, few and mostly none or one.
+    fn candidates(&self, segment: &Segment<'_, S>, id: EventId) -> Result<Vec<Place>, StoreError> {
+        match segment {
+            Segment::Active(active) => {
+                let index = active.index.read();
+                let mut view = &*index;
+                let mut ordinals = Vec::new();
+                view.candidates_of_id(id, &mut |ordinal| ordinals.push(ordinal))?;
+                let end = self.active_end(active);
+                let seen = ordinals.into_iter().filter(|ordinal| *ordinal < end);
+                let frames_end = index.frames_end();
+                let places = seen.map(|ordinal| place_at(&mut view, ordinal, frames_end));
+                Ok(places.collect::<Result<_, _>>()?)
+            }
+            Segment::Sealed(sealed) => {
+                let footer = &sealed.footer;
+                if id < footer.id_min || id > footer.id_max {
+                    return Ok(Vec::new());
+                }
+                let key = self.shared.hasher.id_filter_key(id);
+                if !sealed.may_contain(&self.shared, key)? {
+                    return Ok(Vec::new());
+                }
+                sealed.with_index(&self.shared, |index| {
+                    let mut ordinals = Vec::new();
+                    index.candidates_of_id(id, &mut |ordinal| ordinals.push(ordinal))?;
+                    let places = ordinals.into_iter();
+                    places
+                        .map(|ordinal| place_at(index, ordinal, sealed.footer.frames_end))
+                        .collect()
+                })
+            }
+        }
+    }
+
+    /// The segment, version and place of a stream's newest event that this reader sees.
+    fn head_place(&self, entity: &str) -> Result<Option<(usize, Version, Place)>, StoreError> {
+        let hash = self.shared.hasher.name(entity);
+        if let Some(active) = &self.view.active
+            && let Some((version, place)) = self.active_head(active, entity)?
+        {
+            return Ok(Some((self.view.sealed.len(), version, place)));
+        }
+        for (at, sealed) in self.view.sealed.iter().enumerate().rev() {
+            if !sealed.may_contain(&self.shared, hash)? {
+                continue;
+            }
+            let found = sealed.with_index(&self.shared, |index| {
+                let Some((version, ordinal)) = index.head(entity)? else { return Ok(None) };
+                Ok(Some((version, place_at(index, ordinal, sealed.footer.frames_end)?)))
+            })?;
+            if let Some((version, place)) = found {
+                return Ok(Some((at, version, place)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn active_head(
+        &self,
+        active: &ActiveSegment<S>,
+        entity: &str,
+    ) -> Result<Option<(Version, Place)>, StoreError> {
+        let index = active.index.read();
+        let mut view = &*index;
+        let Some(number) = view.entity(entity)? else { return Ok(None) };
+        let Some(list) = view.postings(PostingKey::Entity(number))? else {
+            return Ok(None);
+        };
+        let seen = view.postings_below(&list, self.active_end(active))?;
+        let Some(last) = seen.checked_sub(1) else { return Ok(None) };
+        let ordinal = view.posting(&list, last)?;
+        Ok(Some((view.version_at(ordinal)?, place_at(&mut view, ordinal, index.frames_end())?)))
+    }
+
+    /// The segment's place in the view and the record's place in the segment.
+    pub(crate) fn locate(&self, sequence: Sequence) -> Result<Option<(usize, Place)>, StoreError> {
+        let at = self.view.place_of(sequence);
+        let place = match self.view.at(at) {
+            None => None,
+            Some(Segment::Active(active)) => {
+                let index = active.index.read();
+                let mut view = &*index;
+                let ordinal = view.ordinal_from(sequence)?;
+                let seen = ordinal < self.active_end(active);
+                if seen { Some(place_at(&mut view, ordinal, index.frames_end())?) } else { None }
+            }
+            Some(Segment::Sealed(sealed)) => sealed.with_index(&self.shared, |index| {
+                let ordinal = index.ordinal_from(sequence)?;
+                if ordinal >= index.event_count() {
+                    return Ok(None);
+                }
+                place_at(index, ordinal, sealed.footer.frames_end).map(Some)
+            })?,
+        };
+        Ok(place.filter(|place| place.sequence == sequence).map(|place| (at, place)))
+    }
+
+    /// How many of the active segment's events this reader sees.
+    pub(crate) fn active_end(&self, active: &ActiveSegment<S>) -> u32 {
+        let seen = self.end.get().saturating_sub(active.header.base_sequence.get());
+        u32::try_from(seen).unwrap_or(u32::MAX)
+    }
+
+    /// Reads one event and runs `take` on it.
+    pub(crate) fn read<T>(
+        &self,
+        segment: &Segment<'_, S>,
+        place: Place,
+        take: impl FnOnce(&EventRef<'_>) -> T,
+    ) -> Result<T, StoreError> {
+        let mut span = Span::default();
+        span.load(segment, &[place])?;
+        Ok(take(&span.event(segment, &place)?))
+    }
+}
+
+/// Where the event with an ordinal stands, and where it ends at the latest.
+pub(crate) fn place_at<I: SegmentIndex>(
+    index: &mut I,
+    ordinal: Ordinal,
+    frames_end: u64,
+) -> Result<Place, I::Error> {
+    let bound =
+        if ordinal + 1 < index.event_count() { index.offset_at(ordinal + 1)? } else { frames_end };
+    Ok(Place { sequence: index.sequence_at(ordinal)?, offset: index.offset_at(ordinal)?, bound })
+}

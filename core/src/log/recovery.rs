@@ -1,0 +1,433 @@
+//! Opening a store: what its files say, what is cut, what is removed, what is damage.
+//!
+//! Sealed segments are known by their footers, the active one by a scan of its frames. A torn
+//! tail is cut and reported; a tail that a later frame vouches for is corruption. Half-made files
+//! were never acknowledged and are removed. An I/O error is never taken for an end of file.
+
+use crate::format::scan::{self, ScanEnd};
+use crate::format::segment::{
+    HeaderFault, SEGMENT_FOOTER_LEN, SEGMENT_HEADER_LEN, SegmentFooter, SegmentHeader, StoreId,
+};
+use crate::format::usize_of;
+use crate::index::{GrowingIndex, IndexEntry, KeyHasher};
+use crate::log::segments::{ActiveSegment, SealedSegment, View};
+use crate::log::source::FileSource;
+use crate::log::{Corruption, StoreError};
+use crate::model::wire::decode_header;
+use crate::model::{Hash, Hlc, Sequence};
+use crate::storage::{FileId, FileKind, Storage, StorageFile};
+use crate::sync::RwLock;
+use alloc::format;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// What opening found and did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// Bytes behind the last whole frame that were cut off: an append that was under way.
+    pub torn_tail: Option<TornTail>,
+    /// Files that were removed: half-made, or replaced by a compaction that was complete.
+    pub removed: Vec<FileId>,
+    /// Whether the last writer closed the store, so that nothing needed to be made durable.
+    pub clean: bool,
+    /// Events that were read one by one to rebuild the active segment's index.
+    pub scanned_events: u64,
+}
+
+/// A tail that was cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TornTail {
+    /// The file.
+    pub file: FileId,
+    /// Where the file ends now, in bytes.
+    pub offset: u64,
+    /// Bytes cut off, trailing zeros not counted.
+    pub len: u64,
+}
+
+/// Whether opening may change anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Write,
+    Read,
+}
+
+/// All that a writer or a reader starts from.
+pub(crate) struct Recovered<S: Storage> {
+    pub(crate) store_id: Option<StoreId>,
+    pub(crate) view: View<S>,
+    pub(crate) end: Sequence,
+    pub(crate) hlc: Hlc,
+    pub(crate) next_number: u64,
+    pub(crate) tail: Tail,
+    pub(crate) report: Recovery,
+}
+
+/// The end of the active segment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tail {
+    /// Where the next frame goes.
+    pub(crate) offset: u64,
+    /// Bytes known to be on stable storage.
+    pub(crate) synced_len: u64,
+    /// Whether the last frame is one without events that vouches for all before it.
+    pub(crate) vouched: bool,
+}
+
+/// What one file turned out to be.
+struct Found<S: Storage> {
+    id: FileId,
+    file: Arc<S::File>,
+    len: u64,
+    header: SegmentHeader,
+    footer: Option<SegmentFooter>,
+}
+
+pub(crate) fn recover<S: Storage>(
+    storage: &Arc<S>,
+    access: Access,
+    hasher_of: impl Fn(&StoreId) -> KeyHasher,
+) -> Result<Recovered<S>, StoreError> {
+    let ids = storage.list()?.into_iter().filter(|id| id.kind == FileKind::Segment);
+    let mut report = Recovery::default();
+    let mut found: Vec<Found<S>> = Vec::new();
+    let mut next_number = 1;
+    for id in ids {
+        next_number = next_number.max(id.number.saturating_add(1));
+        match look_at::<S>(storage, id)? {
+            Some(segment) => found.push(segment),
+            None => remove(storage, access, id, &mut report)?,
+        }
+    }
+    check_store_ids(&found)?;
+    let store_id = found.first().map(|segment| segment.header.store_id);
+    settle_compactions(storage, access, &mut found, &mut report)?;
+    found.sort_by_key(|segment| (segment.header.base_sequence, segment.id));
+    check_order(&found)?;
+    let unsealed = found.pop_if(|segment| segment.footer.is_none());
+    let mut view = View { sealed: Vec::with_capacity(found.len()), active: None };
+    let (mut end, mut hlc) = (Sequence::ZERO, Hlc::ZERO);
+    for Found { file, header, footer, .. } in found {
+        let Some(footer) = footer else { continue };
+        (end, hlc) = (footer.end_sequence, footer.last_hlc);
+        let segment = SealedSegment::new(header, footer, file);
+        view.sealed.push(Arc::new(segment));
+    }
+    let mut tail = Tail::default();
+    if let Some(segment) = unsealed {
+        let hasher = hasher_of(&segment.header.store_id);
+        let opened = open_active(segment, access, hasher, &mut report)?;
+        end = opened.end;
+        hlc = opened.hlc.unwrap_or(hlc);
+        tail = opened.tail;
+        view.active = Some(Arc::new(opened.segment));
+    } else {
+        report.clean = true;
+    }
+    if access == Access::Write && !report.removed.is_empty() {
+        storage.sync_dir()?;
+    }
+    Ok(Recovered { store_id, view, end, hlc, next_number, tail, report })
+}
+
+fn remove<S: Storage>(
+    storage: &Arc<S>,
+    access: Access,
+    id: FileId,
+    report: &mut Recovery,
+) -> Result<(), StoreError> {
+    if access == Access::Write {
+        storage.remove(id)?;
+        report.removed.push(id);
+    }
+    Ok(())
+}
+
+/// `None` for a file that was never more than begun.
+fn look_at<S: Storage>(storage: &Arc<S>, id: FileId) -> Result<Option<Found<S>>, StoreError> {
+    let file = Arc::new(storage.open(id)?);
+    let len = file.len()?;
+    let header = match read_header(&*file, len)? {
+        Ok(header) => header,
+        Err(HeaderFault::Fault(_)) if is_blank(&*file, len)? => return Ok(None),
+        Err(fault) => return Err(StoreError::header(id, fault)),
+    };
+    if header.number != id.number {
+        let expected = format!("segment number {}", id.number);
+        let found = header.number.to_string();
+        return Err(Corruption::new(id, 32, expected, found).into());
+    }
+    let footer = read_footer(&*file, id, len, &header)?;
+    Ok(Some(Found { id, file, len, header, footer }))
+}
+
+fn read_header<F: StorageFile>(
+    file: &F,
+    len: u64,
+) -> Result<Result<SegmentHeader, HeaderFault>, StoreError> {
+    let mut bytes = vec![0; clamp(len, SEGMENT_HEADER_LEN)];
+    file.read_exact_at(&mut bytes, 0)?;
+    let needed = match SegmentHeader::needed(&bytes) {
+        Ok(needed) => needed,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    if needed > bytes.len() {
+        bytes.resize(clamp(len, needed), 0);
+        file.read_exact_at(&mut bytes, 0)?;
+    }
+    Ok(SegmentHeader::decode(&bytes))
+}
+
+/// Whether nothing stands where frames would: a header is synced before the first frame is
+/// written, so such a file never held an event.
+fn is_blank<F: StorageFile>(file: &F, len: u64) -> Result<bool, StoreError> {
+    let start = SEGMENT_HEADER_LEN as u64;
+    if len <= start {
+        return Ok(true);
+    }
+    let tail = scan::tail(&mut FileSource::new(file, len), start, 0)?;
+    Ok(tail.torn_len == 0)
+}
+
+fn read_footer<F: StorageFile>(
+    file: &F,
+    id: FileId,
+    len: u64,
+    header: &SegmentHeader,
+) -> Result<Option<SegmentFooter>, StoreError> {
+    let Some(at) = len.checked_sub(SEGMENT_FOOTER_LEN as u64) else { return Ok(None) };
+    if at < header.len() as u64 {
+        return Ok(None);
+    }
+    let mut bytes = [0; SEGMENT_FOOTER_LEN];
+    file.read_exact_at(&mut bytes, at)?;
+    // A footer that is torn leaves a segment unsealed. Whether it may be so is judged by the
+    // segments behind it, and by its own frames.
+    let Ok(Some(footer)) = SegmentFooter::decode(&bytes) else { return Ok(None) };
+    let fits = footer.number == header.number
+        && footer.first_sequence == header.base_sequence
+        && footer.end_sequence >= footer.first_sequence
+        && footer.frames_end >= header.len() as u64
+        && footer.frames_end.checked_add(footer.index_len) == Some(at);
+    if !fits {
+        let expected = "a footer that fits its segment";
+        return Err(Corruption::new(id, at, expected, "that of another").into());
+    }
+    Ok(Some(footer))
+}
+
+fn check_store_ids<S: Storage>(found: &[Found<S>]) -> Result<(), StoreError> {
+    let Some(first) = found.first() else { return Ok(()) };
+    for segment in found {
+        if segment.header.store_id != first.header.store_id {
+            let expected = format!("store id {}", first.header.store_id);
+            let stranger = segment.header.store_id.to_string();
+            return Err(Corruption::new(segment.id, 16, expected, stranger).into());
+        }
+    }
+    Ok(())
+}
+
+/// A complete output of a compaction wins over what it replaces, an incomplete one goes.
+fn settle_compactions<S: Storage>(
+    storage: &Arc<S>,
+    access: Access,
+    found: &mut Vec<Found<S>>,
+    report: &mut Recovery,
+) -> Result<(), StoreError> {
+    let complete = found.iter().filter(|segment| segment.footer.is_some());
+    let replaced: Vec<u64> = complete.flat_map(|segment| segment.header.replaces.clone()).collect();
+    let (keep, drop): (Vec<_>, Vec<_>) = core::mem::take(found).into_iter().partition(|segment| {
+        let incomplete = segment.footer.is_none() && !segment.header.replaces.is_empty();
+        !incomplete && !replaced.contains(&segment.id.number)
+    });
+    *found = keep;
+    for segment in drop {
+        let id = segment.id;
+        core::mem::drop(segment);
+        remove(storage, access, id, report)?;
+    }
+    Ok(())
+}
+
+/// Every segment begins where the one before ends, and names its chain hash.
+fn check_order<S: Storage>(found: &[Found<S>]) -> Result<(), StoreError> {
+    let (mut base, mut chain_hash) = (Sequence::ZERO, Hash::ZERO);
+    for (at, segment) in found.iter().enumerate() {
+        let header = &segment.header;
+        if header.base_sequence != base {
+            let expected = format!("a segment from sequence {base} on");
+            let found = format!("one from {} on: a segment is missing", header.base_sequence);
+            return Err(Corruption::new(segment.id, 40, expected, found).into());
+        }
+        if header.prev_chain_hash != chain_hash {
+            let expected = format!("the chain hash {chain_hash} of the segment before");
+            let found = header.prev_chain_hash.to_string();
+            return Err(Corruption::new(segment.id, 64, expected, found).into());
+        }
+        match &segment.footer {
+            Some(footer) => (base, chain_hash) = (footer.end_sequence, footer.chain_hash),
+            None if at + 1 == found.len() => {}
+            None => {
+                let offset = segment.len.saturating_sub(SEGMENT_FOOTER_LEN as u64);
+                let found = "none that is valid";
+                return Err(Corruption::new(segment.id, offset, "a footer", found).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+struct OpenedActive<S: Storage> {
+    segment: ActiveSegment<S>,
+    end: Sequence,
+    hlc: Option<Hlc>,
+    tail: Tail,
+}
+
+fn open_active<S: Storage>(
+    found: Found<S>,
+    access: Access,
+    hasher: KeyHasher,
+    report: &mut Recovery,
+) -> Result<OpenedActive<S>, StoreError> {
+    let Found { id, file, len, header, .. } = found;
+    let scanned = index_frames(&*file, &header, len, hasher)?;
+    let offset = scanned.end.offset;
+    let left = scan::tail(&mut FileSource::new(&*file, len), offset, header.salt)?;
+    if let Some((at, synced_len)) = left.vouched {
+        let fault = scanned.end.fault;
+        let found = fault.map_or_else(|| "none".into(), |fault| fault.found);
+        let expected =
+            format!("a frame: the one at {at} says that {synced_len} bytes were on stable storage");
+        return Err(Corruption::new(id, offset, expected, found).into());
+    }
+    report.scanned_events = u64::from(scanned.index.event_count());
+    report.clean = scanned.vouched && left.torn_len == 0;
+    if left.torn_len > 0 {
+        report.torn_tail = Some(TornTail { file: id, offset, len: left.torn_len });
+    }
+    let mut tail = Tail { offset, synced_len: scanned.synced_len, vouched: scanned.vouched };
+    if access == Access::Write {
+        if left.torn_len > 0 {
+            file.set_len(offset)?;
+        }
+        if !report.clean {
+            rewrite(&*file, scanned.synced_len, offset)?;
+            tail.synced_len = offset;
+        }
+    }
+    let end = scanned.next_sequence;
+    let segment = ActiveSegment { header, file, index: RwLock::new(scanned.index) };
+    Ok(OpenedActive { segment, end, hlc: scanned.hlc, tail })
+}
+
+/// Writes what is not known to be stable once more, and syncs it: after a failed sync, what can
+/// still be read may be on no disk.
+fn rewrite<F: StorageFile>(file: &F, from: u64, to: u64) -> Result<(), StoreError> {
+    const STEP: u64 = 1024 * 1024;
+    let mut bytes = Vec::new();
+    let mut at = from.min(to);
+    while at < to {
+        bytes.resize(clamp(to - at, usize_of(u32::try_from(STEP).unwrap_or(u32::MAX))), 0);
+        file.read_exact_at(&mut bytes, at)?;
+        file.write_all_at(&bytes, at)?;
+        at += bytes.len() as u64;
+    }
+    file.sync_data()?;
+    Ok(())
+}
+
+/// What a walk over a segment's frames gives.
+pub(crate) struct Scanned {
+    pub(crate) index: GrowingIndex,
+    pub(crate) end: ScanEnd,
+    pub(crate) next_sequence: Sequence,
+    pub(crate) hlc: Option<Hlc>,
+    /// The most bytes that a frame vouches for.
+    pub(crate) synced_len: u64,
+    /// Whether the last frame has no events and vouches for all before it.
+    pub(crate) vouched: bool,
+}
+
+/// Indexes all frames of a segment before `end`.
+pub(crate) fn index_frames<F: StorageFile>(
+    file: &F,
+    header: &SegmentHeader,
+    end: u64,
+    hasher: KeyHasher,
+) -> Result<Scanned, StoreError> {
+    let id = FileId::segment(header.number);
+    let start = header.len() as u64;
+    let mut scanned = Scanned {
+        index: GrowingIndex::new(hasher),
+        end: ScanEnd { offset: start, fault: None },
+        next_sequence: header.base_sequence,
+        hlc: None,
+        synced_len: start,
+        vouched: false,
+    };
+    // Sequences are gapless but in the output of a compaction.
+    let gapless = header.replaces.is_empty();
+    let mut source = FileSource::new(file, end);
+    let walked = scan::frames(&mut source, start, end, header.salt, |offset, frame| {
+        let first = frame.first_sequence;
+        if first < scanned.next_sequence || (gapless && first != scanned.next_sequence) {
+            let expected = format!("a frame from sequence {} on", scanned.next_sequence);
+            return Err(Corruption::new(id, offset + 12, expected, first.to_string()).into());
+        }
+        scanned.next_sequence = first;
+        for record in frame.records() {
+            let (at, record) = record.map_err(|fault| StoreError::corruption(id, offset, fault))?;
+            let place = offset + at as u64;
+            index_record(&mut scanned, hasher, &record, place)
+                .map_err(|(expected, found)| Corruption::new(id, place, expected, found))?;
+        }
+        scanned.synced_len = scanned.synced_len.max(frame.synced_len);
+        scanned.vouched = frame.record_count == 0 && frame.synced_len == offset;
+        Ok::<(), StoreError>(())
+    })?;
+    scanned.index.set_frames_end(walked.offset);
+    scanned.end = walked;
+    Ok(scanned)
+}
+
+fn index_record(
+    scanned: &mut Scanned,
+    hasher: KeyHasher,
+    record: &crate::format::record::RecordRef<'_>,
+    offset: u64,
+) -> Result<(), (&'static str, alloc::string::String)> {
+    use crate::format::record::RecordState;
+    if record.state == RecordState::Pruned {
+        return Ok(());
+    }
+    let header = decode_header(record.header)
+        .map_err(|error| ("a valid event header", error.to_string()))?;
+    let correlation = Some(header.correlation()).filter(|correlation| *correlation != header.id());
+    let entry = IndexEntry {
+        sequence: scanned.next_sequence,
+        offset,
+        coordinate: &header.coordinate(),
+        entity_hash: hasher.name(header.entity()),
+        kind: header.kind(),
+        timestamp_us: header.timestamp_us(),
+        version: header.version(),
+        id: header.id(),
+        correlation,
+        causation: header.causation(),
+        event_hash: None,
+    };
+    let pushed = scanned.index.push(&entry);
+    pushed.map_err(|expected| (expected, "one that does not fit".into()))?;
+    scanned.hlc = Some(header.hlc());
+    scanned.next_sequence = scanned.next_sequence.next();
+    Ok(())
+}
+
+fn clamp(len: u64, max: usize) -> usize {
+    usize::try_from(len).unwrap_or(usize::MAX).min(max)
+}

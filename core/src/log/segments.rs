@@ -1,0 +1,252 @@
+//! The segments of an open store, as the writer and the readers share them.
+//!
+//! A segment is immutable but for the active one, which only grows. Whoever holds a view keeps
+//! its segments readable.
+
+use crate::format::index_block::{Directory, PAGE_LEN, page_payload, stream_len};
+use crate::format::segment::{SegmentFooter, SegmentHeader};
+use crate::index::{
+    GrowingIndex, IndexError, KeyHasher, PageCache, PageSource, SealedIndex, SegmentFilter,
+    sealed_directory,
+};
+use crate::log::recovery::index_frames;
+use crate::log::shared::Shared;
+use crate::log::stats::IndexDamage;
+use crate::log::{Corruption, StoreError};
+use crate::model::Sequence;
+use crate::storage::{FileId, Storage, StorageFile};
+use crate::sync::RwLock;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// The segment that is written to.
+pub(crate) struct ActiveSegment<S: Storage> {
+    pub(crate) header: SegmentHeader,
+    pub(crate) file: Arc<S::File>,
+    pub(crate) index: RwLock<GrowingIndex>,
+}
+
+/// A segment that no longer changes.
+pub(crate) struct SealedSegment<S: Storage> {
+    pub(crate) header: SegmentHeader,
+    pub(crate) footer: SegmentFooter,
+    pub(crate) file: Arc<S::File>,
+    parts: RwLock<Parts>,
+}
+
+/// What of a sealed index is held in memory besides cached pages.
+#[derive(Default)]
+struct Parts {
+    directory: Option<Arc<Directory>>,
+    filter: Option<Option<Arc<SegmentFilter>>>,
+    /// The whole block, rebuilt from the frames because the one in the file is damaged.
+    rebuilt: Option<Arc<Vec<u8>>>,
+}
+
+impl<S: Storage> SealedSegment<S> {
+    pub(crate) fn new(header: SegmentHeader, footer: SegmentFooter, file: Arc<S::File>) -> Self {
+        SealedSegment { header, footer, file, parts: RwLock::new(Parts::default()) }
+    }
+
+    pub(crate) fn file_id(&self) -> FileId {
+        FileId::segment(self.header.number)
+    }
+
+    /// Runs `ask` on the segment's index. A damaged index block is rebuilt from the frames, in
+    /// memory, reported, and asked again.
+    pub(crate) fn with_index<T>(
+        &self,
+        shared: &Shared<S>,
+        mut ask: impl FnMut(&mut SealedIndex<'_, Pages<'_, S>>) -> Result<T, IndexError>,
+    ) -> Result<T, StoreError> {
+        let first = self.try_index(shared, &mut ask);
+        let (offset, what) = match first {
+            Ok(answer) => return Ok(answer),
+            Err(IndexError::Storage(error)) => return Err(error.into()),
+            Err(IndexError::Damaged { offset, what }) => (offset, what),
+        };
+        self.rebuild(shared, self.footer.frames_end + offset, what)?;
+        match self.try_index(shared, &mut ask) {
+            Ok(answer) => Ok(answer),
+            Err(IndexError::Storage(error)) => Err(error.into()),
+            Err(IndexError::Damaged { what, .. }) => {
+                let found = "frames that contradict their own index";
+                Err(Corruption::new(self.file_id(), self.footer.frames_end, what, found).into())
+            }
+        }
+    }
+
+    /// Whether the segment may hold the key of an id or an entity. Never wrongly no.
+    pub(crate) fn may_contain(&self, shared: &Shared<S>, key: u64) -> Result<bool, StoreError> {
+        if let Some(filter) = &self.parts.read().filter {
+            return Ok(filter.as_ref().is_none_or(|filter| filter.may_contain(key)));
+        }
+        let filter = self.with_index(shared, |index| index.filter())?.map(Arc::new);
+        let may = filter.as_ref().is_none_or(|filter| filter.may_contain(key));
+        self.parts.write().filter = Some(filter);
+        Ok(may)
+    }
+
+    /// Roughly the bytes of memory held for this segment alone.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let parts = self.parts.read();
+        let filter = parts.filter.iter().flatten().map(|filter| filter.memory_bytes());
+        let rebuilt = parts.rebuilt.as_ref().map_or(0, |block| block.len());
+        let directory = parts.directory.as_ref().map_or(0, |_| size_of::<Directory>());
+        size_of::<Self>() + filter.sum::<usize>() + rebuilt + directory
+    }
+
+    fn try_index<T>(
+        &self,
+        shared: &Shared<S>,
+        ask: &mut impl FnMut(&mut SealedIndex<'_, Pages<'_, S>>) -> Result<T, IndexError>,
+    ) -> Result<T, IndexError> {
+        let (directory, rebuilt) = {
+            let parts = self.parts.read();
+            (parts.directory.clone(), parts.rebuilt.clone())
+        };
+        let pages = Pages { segment: self, cache: &shared.cache, rebuilt };
+        let directory = match directory {
+            Some(directory) => directory,
+            None => {
+                let directory = Arc::new(sealed_directory(&pages)?);
+                if u64::from(directory.ordinals) != self.footer.event_count {
+                    return Err(IndexError::Damaged {
+                        offset: 8,
+                        what: "the footer's event count",
+                    });
+                }
+                self.parts.write().directory = Some(Arc::clone(&directory));
+                directory
+            }
+        };
+        ask(&mut SealedIndex::new(&pages, &directory, shared.hasher))
+    }
+
+    fn rebuild(
+        &self,
+        shared: &Shared<S>,
+        offset: u64,
+        what: &'static str,
+    ) -> Result<(), StoreError> {
+        if self.parts.read().rebuilt.is_some() {
+            return Ok(());
+        }
+        let index = self.index_from_frames(shared.hasher)?;
+        let block = Arc::new(index.encode(self.header.salt));
+        let mut parts = self.parts.write();
+        *parts = Parts { rebuilt: Some(block), ..Parts::default() };
+        drop(parts);
+        shared.report(IndexDamage { file: self.file_id(), offset, expected: what });
+        Ok(())
+    }
+
+    /// Makes the segment's index anew, from its frames alone.
+    pub(crate) fn index_from_frames(&self, hasher: KeyHasher) -> Result<GrowingIndex, StoreError> {
+        let end = self.footer.frames_end;
+        let scanned = index_frames(&*self.file, &self.header, end, hasher)?;
+        match scanned.end.fault {
+            Some(fault) => Err(StoreError::corruption(self.file_id(), 0, fault)),
+            None => Ok(scanned.index),
+        }
+    }
+}
+
+/// The pages of one sealed segment's index block.
+pub(crate) struct Pages<'a, S: Storage> {
+    segment: &'a SealedSegment<S>,
+    cache: &'a PageCache,
+    rebuilt: Option<Arc<Vec<u8>>>,
+}
+
+impl<S: Storage> Pages<'_, S> {
+    fn block_len(&self) -> u64 {
+        self.rebuilt.as_ref().map_or(self.segment.footer.index_len, |block| block.len() as u64)
+    }
+}
+
+impl<S: Storage> PageSource for Pages<'_, S> {
+    fn page(&self, number: u32) -> Result<Arc<[u8]>, IndexError> {
+        let at = u64::from(number) * PAGE_LEN as u64;
+        let salt = self.segment.header.salt;
+        let damaged = |what| IndexError::Damaged { offset: at, what };
+        let left = self.block_len().checked_sub(at).filter(|left| *left > 4);
+        let left = left.ok_or(damaged("a page behind the index block's end"))?;
+        let len = usize::try_from(left).unwrap_or(usize::MAX).min(PAGE_LEN);
+        if let Some(block) = &self.rebuilt {
+            let from = usize::try_from(at).unwrap_or(usize::MAX);
+            let page = block.get(from..from.saturating_add(len)).unwrap_or_default();
+            let payload = page_payload(page, salt).ok_or(damaged("a page of the index"))?;
+            return Ok(payload.into());
+        }
+        self.cache.page(self.segment.header.number, number, || {
+            let mut page = vec![0; len];
+            self.segment.file.read_exact_at(&mut page, self.segment.footer.frames_end + at)?;
+            let payload = page_payload(&page, salt).ok_or(damaged("a page of the index block"))?;
+            Ok(payload.into())
+        })
+    }
+
+    fn stream_len(&self) -> u64 {
+        stream_len(self.block_len())
+    }
+}
+
+/// The segments of one moment, in the order of their sequences.
+pub(crate) struct View<S: Storage> {
+    pub(crate) sealed: Vec<Arc<SealedSegment<S>>>,
+    pub(crate) active: Option<Arc<ActiveSegment<S>>>,
+}
+
+impl<S: Storage> Clone for View<S> {
+    fn clone(&self) -> Self {
+        View { sealed: self.sealed.clone(), active: self.active.clone() }
+    }
+}
+
+impl<S: Storage> View<S> {
+    /// How many segments there are.
+    pub(crate) fn len(&self) -> usize {
+        self.sealed.len() + usize::from(self.active.is_some())
+    }
+
+    /// The place of the segment that stands for a sequence, or that comes next.
+    pub(crate) fn place_of(&self, sequence: Sequence) -> usize {
+        self.sealed.partition_point(|segment| segment.footer.end_sequence <= sequence)
+    }
+
+    pub(crate) fn at(&self, place: usize) -> Option<Segment<'_, S>> {
+        match self.sealed.get(place) {
+            Some(sealed) => Some(Segment::Sealed(sealed)),
+            None if place == self.sealed.len() => self.active.as_deref().map(Segment::Active),
+            None => None,
+        }
+    }
+}
+
+/// One of a view's segments.
+pub(crate) enum Segment<'a, S: Storage> {
+    Sealed(&'a SealedSegment<S>),
+    Active(&'a ActiveSegment<S>),
+}
+
+impl<S: Storage> Segment<'_, S> {
+    pub(crate) fn file(&self) -> &S::File {
+        match self {
+            Segment::Sealed(sealed) => &sealed.file,
+            Segment::Active(active) => &active.file,
+        }
+    }
+
+    pub(crate) fn header(&self) -> &SegmentHeader {
+        match self {
+            Segment::Sealed(sealed) => &sealed.header,
+            Segment::Active(active) => &active.header,
+        }
+    }
+
+    pub(crate) fn file_id(&self) -> FileId {
+        FileId::segment(self.header().number)
+    }
+}

@@ -1,0 +1,52 @@
+//! A file as a source of bytes for the scan: one window, read ahead.
+
+use crate::format::scan::Source;
+use crate::storage::{StorageError, StorageFile};
+use alloc::vec::Vec;
+
+/// How much is read in one go.
+const WINDOW_LEN: usize = 1024 * 1024;
+
+/// See the module.
+pub(crate) struct FileSource<'a, F> {
+    file: &'a F,
+    len: u64,
+    window: Vec<u8>,
+    window_at: u64,
+}
+
+impl<'a, F: StorageFile> FileSource<'a, F> {
+    /// The bytes of `file` before `len`.
+    pub(crate) fn new(file: &'a F, len: u64) -> Self {
+        FileSource { file, len, window: Vec::new(), window_at: 0 }
+    }
+
+    fn held(&self, offset: u64) -> Option<&[u8]> {
+        let from = usize::try_from(offset.checked_sub(self.window_at)?).ok()?;
+        self.window.get(from..)
+    }
+}
+
+impl<F: StorageFile> Source for FileSource<'_, F> {
+    type Error = StorageError;
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn bytes_at(&mut self, offset: u64, needed: usize) -> Result<&[u8], StorageError> {
+        let left = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let needed = needed.min(left);
+        if self.held(offset).is_none_or(|held| held.len() < needed) {
+            let take = needed.max(WINDOW_LEN).min(left);
+            self.window.clear();
+            self.window.resize(take, 0);
+            self.window_at = offset;
+            if let Err(error) = self.file.read_exact_at(&mut self.window, offset) {
+                self.window.clear();
+                return Err(error);
+            }
+        }
+        Ok(self.held(offset).unwrap_or_default())
+    }
+}

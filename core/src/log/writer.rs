@@ -1,0 +1,581 @@
+//! The single writer of a store.
+
+use crate::format::frame::{self, FRAME_ALIGN};
+use crate::format::segment::{SegmentHeader, StoreId};
+use crate::index::GrowingIndex;
+use crate::index::KeyHasher;
+use crate::log::config::{Durability, Host, LogConfig};
+use crate::log::reader::Reader;
+use crate::log::recovery::{Access, Recovered, Recovery, Tail, recover};
+use crate::log::seal::FramesHasher;
+use crate::log::segments::{ActiveSegment, View};
+use crate::log::shared::{Published, Shared};
+use crate::log::staged::{CommitInfo, Group, Staged};
+use crate::log::{LogStats, StoreError};
+use crate::model::{Append, AppendCondition, AppendReceipt, Batch, EventId, Hash, Hlc, Sequence};
+use crate::storage::{FileId, Storage, StorageError, StorageFile};
+use crate::sync::RwLock;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+/// The single writer of a store over any [`Storage`].
+///
+/// Programs use `Store` of the `annals` crate, which adds threads; this is what it, the browser
+/// and the tests are built on. Appends go through two steps, so that many callers can share one
+/// write and one sync: [`stage`](Log::stage) checks and encodes, [`commit`](Log::commit) writes.
+///
+/// # Examples
+///
+/// ```
+/// use annals_core::{Append, Coordinate, EventKind, Host, Log, LogConfig, MemoryStorage, Payload};
+///
+/// struct Fixed;
+/// impl Host for Fixed {
+///     fn now_us(&self) -> i64 {
+///         1_700_000_000_000_000
+///     }
+///     fn fill_random(&self, buffer: &mut [u8]) {
+///         buffer.fill(7); // A real host takes it from the system.
+///     }
+/// }
+///
+/// const PLACED: EventKind = EventKind::new(1, 1);
+/// let mut log = Log::open(MemoryStorage::new(), Fixed, LogConfig::default())?;
+/// let order = Coordinate::new("order:5", "shop")?;
+/// let receipt = log.append(&Append::new(order, PLACED, Payload::raw("two apples")))?;
+/// assert_eq!(log.reader().get(receipt.id)?.coordinate.entity(), "order:5");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Log<S: Storage, H: Host> {
+    pub(super) storage: Arc<S>,
+    pub(super) host: H,
+    pub(super) config: LogConfig,
+    pub(super) shared: Arc<Shared<S>>,
+    /// What is committed, as the writer itself reads it.
+    pub(super) reader: Reader<S>,
+    pub(super) durable_end: Sequence,
+    pub(super) hlc: Hlc,
+    committed_hlc: Hlc,
+    pub(super) tail: Tail,
+    /// Bytes behind the tail may be those of a write that failed.
+    soiled: bool,
+    pub(super) frames: FramesHasher,
+    pub(super) group: Group,
+    pub(super) next_number: u64,
+    poison: Option<StorageError>,
+    unsynced_events: u32,
+    recovery: Recovery,
+    random: RandomBytes,
+}
+
+impl<S: Storage, H: Host> core::fmt::Debug for Log<S, H> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Log").field("end", &self.reader.end).finish_non_exhaustive()
+    }
+}
+
+impl<S: Storage, H: Host> Log<S, H> {
+    /// Opens the store in `storage` for writing, or begins a new one.
+    ///
+    /// # Errors
+    ///
+    /// Corruption, a newer format, limits of `config`, storage errors. Nothing was changed then,
+    /// but for files that were half-made.
+    pub fn open(storage: S, host: H, config: LogConfig) -> Result<Self, StoreError> {
+        config.check()?;
+        let storage = Arc::new(storage);
+        let recovered = recover(&storage, Access::Write, KeyHasher::new)?;
+        Ok(Log::from_recovered(storage, host, config, recovered))
+    }
+
+    fn from_recovered(
+        storage: Arc<S>,
+        host: H,
+        config: LogConfig,
+        recovered: Recovered<S>,
+    ) -> Self {
+        let Recovered { store_id, view, end, hlc, next_number, tail, report } = recovered;
+        let store_id = store_id.unwrap_or_else(|| {
+            let mut bytes = [0; 16];
+            host.fill_random(&mut bytes);
+            StoreId::from_bytes(bytes)
+        });
+        let frames =
+            FramesHasher::behind(view.active.as_ref().map_or(0, |active| active.header.len()));
+        let published = Published { view: Arc::new(view), end, durable_end: end };
+        let shared = Arc::new(Shared::new(store_id, config.index_cache_bytes, published));
+        let log = Log {
+            reader: Reader::new(&shared),
+            storage,
+            host,
+            config,
+            shared,
+            durable_end: end,
+            hlc,
+            committed_hlc: hlc,
+            tail,
+            soiled: false,
+            frames,
+            group: Group::default(),
+            next_number,
+            poison: None,
+            unsynced_events: 0,
+            recovery: report,
+            random: RandomBytes::default(),
+        };
+        log.announce();
+        log
+    }
+
+    /// What opening found and did.
+    #[must_use]
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// The identity of the store.
+    #[must_use]
+    pub fn store_id(&self) -> StoreId {
+        self.shared.store_id
+    }
+
+    /// Appends one event.
+    ///
+    /// # Errors
+    ///
+    /// As [`stage`](Log::stage) and [`commit`](Log::commit).
+    pub fn append(&mut self, append: &Append) -> Result<AppendReceipt, StoreError> {
+        let receipts = self.append_items(core::slice::from_ref(append), None)?;
+        Ok(receipts.into_iter().next().expect("one receipt for one event"))
+    }
+
+    /// Appends a batch, all of it or nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`stage`](Log::stage) and [`commit`](Log::commit).
+    pub fn append_batch(&mut self, batch: &Batch) -> Result<Vec<AppendReceipt>, StoreError> {
+        self.append_items(batch.items(), batch.condition())
+    }
+
+    fn append_items(
+        &mut self,
+        items: &[Append],
+        condition: Option<&AppendCondition>,
+    ) -> Result<Vec<AppendReceipt>, StoreError> {
+        // What somebody else has staged goes its own way first.
+        self.commit(|_, _| {})?;
+        match self.stage(items, condition)? {
+            Staged::Known(receipts) => Ok(receipts),
+            Staged::Full => unreachable!("nothing is staged"),
+            Staged::Group(range) => {
+                let mut receipts = Vec::with_capacity(range.len());
+                self.commit(|log, info| receipts.extend(log.receipts(range.clone(), info)))?;
+                Ok(receipts)
+            }
+        }
+    }
+
+    /// The receipts of staged events; to be asked for from within [`commit`](Log::commit).
+    pub fn receipts(
+        &self,
+        range: Range<usize>,
+        info: CommitInfo,
+    ) -> impl Iterator<Item = AppendReceipt> {
+        let events = self.group.events.get(range).unwrap_or_default();
+        events.iter().map(move |event| event.receipt(info.durable))
+    }
+
+    /// Whether anything is staged.
+    #[must_use]
+    pub fn has_staged(&self) -> bool {
+        !self.group.is_empty()
+    }
+
+    /// Bytes that the next commit will write.
+    #[must_use]
+    pub fn staged_bytes(&self) -> usize {
+        self.group.bytes.len()
+    }
+
+    /// Whether a batch of this many bytes would have to wait for a new segment, so that what is
+    /// staged should be committed first.
+    fn overflows(&self, bound: usize) -> bool {
+        let end = self.tail.offset + self.group.bytes.len() as u64 + bound as u64;
+        let begun = self.tail.offset > self.header_len() || !self.group.is_empty();
+        begun && end > self.config.segment_max_bytes
+    }
+
+    /// Writes all that is staged, in one go, syncs it if the durability asks for that, makes it
+    /// visible, and lets `answer` take its receipts.
+    ///
+    /// # Errors
+    ///
+    /// A storage error: nothing that was staged is visible, and appending may be tried again.
+    /// After a failed sync every later append answers [`StoreError::Poisoned`].
+    pub fn commit(&mut self, answer: impl FnOnce(&Self, CommitInfo)) -> Result<(), StoreError> {
+        if self.group.is_empty() {
+            return Ok(());
+        }
+        let events = u32::try_from(self.group.events.len()).unwrap_or(u32::MAX);
+        let sync = match self.config.durability {
+            Durability::Durable => true,
+            Durability::EveryN(n) => self.unsynced_events.saturating_add(events) >= n.get(),
+            Durability::OnSync => false,
+        };
+        if let Err(error) = self.write_group(sync) {
+            self.discard();
+            return Err(error);
+        }
+        self.publish_group(sync);
+        self.unsynced_events = if sync { 0 } else { self.unsynced_events.saturating_add(events) };
+        answer(self, CommitInfo { durable: sync });
+        self.group.clear();
+        Ok(())
+    }
+
+    /// Forgets all that is staged.
+    pub fn discard(&mut self) {
+        self.group.clear();
+        self.hlc = self.committed_hlc;
+    }
+
+    fn write_group(&mut self, sync: bool) -> Result<(), StoreError> {
+        let Some(active) = self.reader.view.active.clone() else {
+            unreachable!("staging makes the active segment")
+        };
+        self.clean_tail(&active)?;
+        if let Err(error) = active.file.write_all_at(&self.group.bytes, self.tail.offset) {
+            self.soiled = true;
+            // It is tried again before the next write if this fails.
+            let _ = self.clean_tail(&active);
+            return Err(error.into());
+        }
+        if sync && let Err(error) = active.file.sync_data() {
+            return Err(self.poisoned_by(error));
+        }
+        Ok(())
+    }
+
+    /// Cuts off what a failed write may have left, so that no stale frame is ever found there.
+    fn clean_tail(&mut self, active: &ActiveSegment<S>) -> Result<(), StoreError> {
+        if self.soiled {
+            active.file.set_len(self.tail.offset)?;
+            self.soiled = false;
+        }
+        Ok(())
+    }
+
+    fn publish_group(&mut self, synced: bool) {
+        let view = Arc::clone(&self.reader.view);
+        let active = view.active.as_ref().expect("written to just now");
+        let base = self.tail.offset;
+        self.tail.offset += self.group.bytes.len() as u64;
+        self.tail.vouched = false;
+        self.frames.extend(&self.group.bytes);
+        let mut index = active.index.write();
+        for event in &self.group.events {
+            let pushed = index.push(&event.index_entry(base));
+            pushed.expect("staging keeps sequences and versions rising");
+        }
+        index.set_frames_end(self.tail.offset);
+        drop(index);
+        self.reader.end = self.staged_end();
+        self.committed_hlc = self.hlc;
+        if synced {
+            self.tail.synced_len = self.tail.offset;
+            self.durable_end = self.reader.end;
+        }
+        let (end, durable_end) = (self.reader.end, self.durable_end);
+        self.shared.publish(|published| {
+            published.end = end;
+            published.durable_end = durable_end;
+        });
+    }
+
+    /// Puts everything appended so far on stable storage and returns the sequence behind it.
+    ///
+    /// # Errors
+    ///
+    /// A storage error, after which the writer is poisoned.
+    pub fn sync(&mut self) -> Result<Sequence, StoreError> {
+        self.check_healthy()?;
+        if let Some(pending) = self.begin_sync() {
+            let done = pending.run();
+            self.finish_sync(&pending, done)?;
+        }
+        Ok(self.durable_end)
+    }
+
+    /// What a sync has to cover now; `None` where everything is on stable storage.
+    ///
+    /// The sync itself may run beside appends: [`PendingSync::run`], then
+    /// [`finish_sync`](Log::finish_sync).
+    pub fn begin_sync(&self) -> Option<PendingSync<S>> {
+        let active = self.reader.view.active.as_ref()?;
+        (self.durable_end < self.reader.end).then(|| PendingSync {
+            file: Arc::clone(&active.file),
+            number: active.header.number,
+            len: self.tail.offset,
+            end: self.reader.end,
+            events: self.unsynced_events,
+        })
+    }
+
+    /// Notes how a sync ended.
+    ///
+    /// # Errors
+    ///
+    /// The sync's own, after which the writer is poisoned.
+    pub fn finish_sync(
+        &mut self,
+        pending: &PendingSync<S>,
+        done: Result<(), StorageError>,
+    ) -> Result<(), StoreError> {
+        if let Err(error) = done {
+            return Err(self.poisoned_by(error));
+        }
+        if self.active_number() == Some(pending.number) {
+            self.tail.synced_len = self.tail.synced_len.max(pending.len);
+        }
+        self.note_durable(pending.end);
+        self.unsynced_events = self.unsynced_events.saturating_sub(pending.events);
+        Ok(())
+    }
+
+    pub(super) fn note_durable(&mut self, end: Sequence) {
+        self.durable_end = self.durable_end.max(end);
+        let durable_end = self.durable_end;
+        self.shared.publish(|published| published.durable_end = durable_end);
+    }
+
+    /// A reader of everything committed so far.
+    #[must_use]
+    pub fn reader(&self) -> Reader<S> {
+        self.reader.clone()
+    }
+
+    /// Numbers about the store.
+    ///
+    /// # Errors
+    ///
+    /// Storage errors and corruption met while reading the indexes.
+    pub fn stats(&self) -> Result<LogStats, StoreError> {
+        self.reader.stats()
+    }
+
+    /// Closes the store so that it opens fast: all is synced, a large segment is sealed, a small
+    /// one ends with a frame that vouches for it.
+    ///
+    /// # Errors
+    ///
+    /// Storage errors. Nothing acknowledged is lost then; opening recovers.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        self.close_in_place()
+    }
+
+    /// As [`close`](Log::close), for owners that can't give the log away. Appending afterwards
+    /// is fine.
+    ///
+    /// # Errors
+    ///
+    /// As [`close`](Log::close).
+    pub fn close_in_place(&mut self) -> Result<(), StoreError> {
+        self.sync()?;
+        let Some(active) = self.reader.view.active.clone() else { return Ok(()) };
+        self.clean_tail(&active)?;
+        if self.tail.offset >= self.config.seal_on_close_bytes.max(self.header_len() + 1)
+            && active.index.read().event_count() > 0
+        {
+            return self.seal();
+        }
+        if !self.tail.vouched {
+            self.write_vouching_frame(&active)?;
+        }
+        // Gives back what was preallocated.
+        if active.file.len()? > self.tail.offset {
+            active.file.set_len(self.tail.offset)?;
+            active.file.sync_data().map_err(|error| self.poisoned_by(error))?;
+        }
+        Ok(())
+    }
+
+    fn write_vouching_frame(&mut self, active: &ActiveSegment<S>) -> Result<(), StoreError> {
+        let mut bytes = Vec::new();
+        let start = frame::begin(&mut bytes);
+        let synced_len = self.tail.offset;
+        frame::finish(&mut bytes, start, self.reader.end, synced_len, 0, active.header.salt);
+        if let Err(error) = active.file.write_all_at(&bytes, self.tail.offset) {
+            self.soiled = true;
+            return Err(error.into());
+        }
+        active.file.sync_data().map_err(|error| self.poisoned_by(error))?;
+        self.frames.extend(&bytes);
+        self.tail.offset += bytes.len() as u64;
+        self.tail = Tail { synced_len: self.tail.offset, vouched: true, ..self.tail };
+        active.index.write().set_frames_end(self.tail.offset);
+        Ok(())
+    }
+
+    /// Sees to it that a frame of at most `bound` bytes fits the active segment; `false` where
+    /// what is staged must be committed first.
+    pub(super) fn make_room(&mut self, bound: usize) -> Result<bool, StoreError> {
+        if self.overflows(bound) {
+            if !self.group.is_empty() {
+                return Ok(false);
+            }
+            self.seal()?;
+        }
+        if self.reader.view.active.is_none() {
+            self.begin_segment()?;
+        }
+        Ok(true)
+    }
+
+    fn begin_segment(&mut self) -> Result<(), StoreError> {
+        let mut salt = [0; 4];
+        self.host.fill_random(&mut salt);
+        let header = SegmentHeader {
+            store_id: self.shared.store_id,
+            number: self.next_number,
+            base_sequence: self.reader.end,
+            created_us: self.host.now_us(),
+            salt: u32::from_le_bytes(salt),
+            prev_chain_hash: self.last_chain_hash(),
+            replaces: Vec::new(),
+        };
+        let id = FileId::segment(header.number);
+        let file = self.storage.create(id)?;
+        self.next_number += 1;
+        if let Err(error) = write_header(&file, &header) {
+            // Opening removes it otherwise: it has no frame.
+            let _ = self.storage.remove(id);
+            return Err(error.into());
+        }
+        if let Err(error) = file.sync_data().and_then(|()| self.storage.sync_dir()) {
+            return Err(self.poisoned_by(error));
+        }
+        let len = header.len();
+        self.tail = Tail { offset: len as u64, synced_len: len as u64, vouched: false };
+        self.soiled = false;
+        self.frames = FramesHasher::new(len);
+        let index = RwLock::new(GrowingIndex::new(self.shared.hasher));
+        let active = ActiveSegment { header, file: Arc::new(file), index };
+        let sealed = self.reader.view.sealed.clone();
+        self.set_view(View { sealed, active: Some(Arc::new(active)) });
+        self.announce();
+        Ok(())
+    }
+
+    pub(super) fn set_view(&mut self, view: View<S>) {
+        let view = Arc::new(view);
+        self.reader.view = Arc::clone(&view);
+        self.shared.publish(|published| published.view = view);
+    }
+
+    /// Tells the storage which files come next.
+    fn announce(&self) {
+        self.storage.prepare(&[FileId::segment(self.next_number)]);
+    }
+
+    pub(super) fn check_healthy(&self) -> Result<(), StoreError> {
+        match &self.poison {
+            Some(cause) => Err(StoreError::Poisoned { cause: cause.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn poisoned_by(&mut self, error: StorageError) -> StoreError {
+        self.poison = Some(error.clone());
+        self.discard();
+        StoreError::Poisoned { cause: error }
+    }
+
+    /// The sequence behind the last staged event.
+    pub(super) fn staged_end(&self) -> Sequence {
+        self.group.events.last().map_or(self.reader.end, |event| event.sequence.next())
+    }
+
+    pub(super) fn new_id(&mut self, now_us: i64) -> EventId {
+        EventId::v7(now_us, self.random.take(&self.host))
+    }
+
+    pub(super) fn salt(&self) -> u32 {
+        self.reader.view.active.as_ref().map_or(0, |active| active.header.salt)
+    }
+
+    pub(super) fn active_file_id(&self) -> FileId {
+        FileId::segment(self.active_number().unwrap_or(self.next_number))
+    }
+
+    fn active_number(&self) -> Option<u64> {
+        self.reader.view.active.as_ref().map(|active| active.header.number)
+    }
+
+    fn header_len(&self) -> u64 {
+        self.reader.view.active.as_ref().map_or(0, |active| active.header.len() as u64)
+    }
+
+    fn last_chain_hash(&self) -> Hash {
+        self.reader.view.sealed.last().map_or(Hash::ZERO, |sealed| sealed.footer.chain_hash)
+    }
+}
+
+fn write_header<F: StorageFile>(file: &F, header: &SegmentHeader) -> Result<(), StorageError> {
+    let bytes = header.encode();
+    assert!(bytes.len().is_multiple_of(FRAME_ALIGN), "frames start aligned");
+    file.write_all_at(&bytes, 0)
+}
+
+/// A sync that may run while appends go on.
+pub struct PendingSync<S: Storage> {
+    file: Arc<S::File>,
+    number: u64,
+    len: u64,
+    end: Sequence,
+    events: u32,
+}
+
+impl<S: Storage> core::fmt::Debug for PendingSync<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("PendingSync").field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
+impl<S: Storage> PendingSync<S> {
+    /// Syncs. To be given to [`Log::finish_sync`].
+    ///
+    /// # Errors
+    ///
+    /// The storage's.
+    pub fn run(&self) -> Result<(), StorageError> {
+        self.file.sync_data()
+    }
+}
+
+/// Random bytes, asked of the host in bulk.
+#[derive(Debug)]
+struct RandomBytes {
+    bytes: [u8; 640],
+    used: usize,
+}
+
+impl Default for RandomBytes {
+    fn default() -> Self {
+        RandomBytes { bytes: [0; 640], used: 640 }
+    }
+}
+
+impl RandomBytes {
+    fn take<H: Host>(&mut self, host: &H) -> [u8; 10] {
+        if self.used == self.bytes.len() {
+            host.fill_random(&mut self.bytes);
+            self.used = 0;
+        }
+        let mut taken = [0; 10];
+        taken.copy_from_slice(&self.bytes[self.used..self.used + 10]);
+        self.used += 10;
+        taken
+    }
+}
