@@ -27,7 +27,8 @@ use alloc::{rc::Rc, sync::Arc, vec::Vec};
 /// all see the bytes of a write as soon as that write has returned.
 ///
 /// **The directory.** `create` and `remove` take effect at once for this process and are
-/// durable only after [`sync_dir`](Self::sync_dir) has returned `Ok`. A crash before that
+/// durable only after [`sync_dir`](Self::sync_dir) has returned `Ok`; one that failed has
+/// changed nothing. A crash before the sync
 /// may keep or undo each of them independently, whatever became of the file's own bytes: a
 /// file whose bytes are synced can still lose its name.
 ///

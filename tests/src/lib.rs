@@ -1,1 +1,4 @@
 //! The proof of Annals.
+
+pub mod sim_disk;
+pub mod storage_contract;

@@ -96,6 +96,12 @@ impl FsStorage {
         self.owner.descriptors.open_count()
     }
 
+    /// Whether a spare segment is ready to be taken over.
+    #[must_use]
+    pub fn has_spare(&self) -> bool {
+        self.owner.spare.as_ref().is_some_and(Spare::is_ready)
+    }
+
     fn from_parts(
         directory: Directory,
         spare: Option<Spare>,

@@ -397,9 +397,12 @@ impl Table {
     /// Closes idle files until the budget holds. Readers note their use without this lock,
     /// so a file that was used since it was last looked at goes to the front once more.
     fn close_beyond(&mut self, budget: usize) {
+        // Readers go on meanwhile, so without a bound this might go round for long.
+        let mut second_chances = self.idle.len();
         while self.idle.len() + self.pinned > budget {
             let Some((key, file)) = self.idle.pop_lru() else { return };
-            if file.used.swap(false, Ordering::Relaxed) {
+            if second_chances > 0 && file.used.swap(false, Ordering::Relaxed) {
+                second_chances -= 1;
                 self.idle.put(key, file);
             } else {
                 *file.descriptor.write() = None;

@@ -44,6 +44,10 @@ impl Spare {
         }
     }
 
+    pub(super) fn is_ready(&self) -> bool {
+        self.shared.state.lock().ready.is_some()
+    }
+
     /// Renames the finished spare to `target`, which must not exist, and returns it open;
     /// `None` if there is none or it can't be renamed.
     pub(super) fn take_over(&self, target: &Path) -> Option<File> {
