@@ -13,6 +13,7 @@ pub mod policy;
 pub mod storage;
 mod sync;
 
+pub use format::segment::StoreId;
 pub use log::*;
 pub use model::*;
 pub use policy::*;

@@ -131,6 +131,13 @@ pub enum StoreError {
     /// The store is closed.
     #[error("the store is closed")]
     Closed,
+    /// The commit panicked and the writer was rebuilt from storage. Whether this append was
+    /// written is not known: read before trying again, or use an idempotency key.
+    #[error("the commit was interrupted by a panic ({message}): read before trying again")]
+    Interrupted {
+        /// What the panic said.
+        message: String,
+    },
     /// The writer panicked more often than its restart policy forgives. Reading goes on.
     #[error(
         "the writer crashed ({message}) and its restart policy is used up: open the store again"

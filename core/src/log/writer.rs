@@ -350,6 +350,12 @@ impl<S: Storage, H: Host> Log<S, H> {
         self.shared.publish(|published| published.durable_end = durable_end);
     }
 
+    /// The sequence behind the last event known to be on stable storage.
+    #[must_use]
+    pub fn durable_end(&self) -> Sequence {
+        self.durable_end
+    }
+
     /// A reader of everything committed so far.
     #[must_use]
     pub fn reader(&self) -> Reader<S> {

@@ -1,0 +1,232 @@
+//! The store that programs use: one directory, one writer, any number of threads.
+//!
+//! `store.rs` opens and closes it, `write` and `read` are what it does, `commit` is how many
+//! threads share one write and one sync.
+
+mod commit;
+mod read;
+mod request;
+mod ticket;
+mod worker;
+mod write;
+
+pub use ticket::{BatchTicket, Ticket};
+
+use crate::config::{Durability, StoreConfig};
+use crate::fs_storage::{FsOpenError, FsOptions, FsStorage};
+use crate::host::SystemHost;
+use annals_core::{MemoryStorage, Recovery, Storage, StoreError, StoreId};
+use commit::Committer;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use worker::{Bell, Worker};
+
+/// An event store in a directory, or in any [`Storage`] that threads can share.
+///
+/// All methods take `&self`: share it by reference or in an [`Arc`]. Many threads may append and
+/// read at once; concurrent appends share one write and one sync. Dropping a store closes it, and
+/// loses nothing that was acknowledged even if closing fails.
+///
+/// # Examples
+///
+/// ```
+/// use annals::{Coordinate, EventKind, Region, Store, StoreConfig};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path();
+/// let store = Store::open(StoreConfig::new(path))?;
+/// let order = Coordinate::new("order:5", "shop")?;
+/// store.append(&order, EventKind::new(1, 1), &"two apples")?;
+/// store.append(&order, EventKind::new(1, 2), &"paid")?;
+///
+/// let events: Vec<_> = store.stream("order:5").collect::<Result<_, _>>()?;
+/// assert_eq!(events[1].decode::<String>()?, "paid");
+/// assert_eq!(store.query(&Region::all().scope("shop")).count(), 2);
+/// store.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Store<S: Storage = FsStorage> {
+    inner: Arc<Inner<S>>,
+    workers: Mutex<Workers>,
+    bell: Bell,
+    recovery: Recovery,
+    store_id: StoreId,
+}
+
+/// Held so that they stop with the store.
+#[derive(Debug, Default)]
+struct Workers {
+    leader: Option<Worker>,
+    interval: Option<Worker>,
+}
+
+/// What the store's threads share.
+pub(crate) struct Inner<S: Storage> {
+    committer: Committer<S>,
+}
+
+impl<S: Storage> std::fmt::Debug for Store<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let workers = &*self.workers.lock();
+        f.debug_struct("Store")
+            .field("id", &self.store_id)
+            .field("workers", workers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the store in `config.data_dir`, or begins one there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Locked`] where another writer has it; [`StoreError::Corruption`] with file
+    /// and offset; [`StoreError::NewerFormat`]; storage errors.
+    pub fn open(config: StoreConfig) -> Result<Self, StoreError> {
+        config.check()?;
+        let options =
+            FsOptions::default().with_fd_budget(config.fd_budget).with_sync_mode(config.sync_mode);
+        let storage = FsStorage::open(&config.data_dir, options).map_err(fs_error)?;
+        Store::open_in(storage, config)
+    }
+
+    /// Opens the store in `./annals-data`, or begins one there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub fn open_default() -> Result<Self, StoreError> {
+        Store::open(StoreConfig::new("./annals-data"))
+    }
+}
+
+impl Store<MemoryStorage> {
+    /// A store in memory: for tests, and for what need not last.
+    ///
+    /// # Errors
+    ///
+    /// None that memory can cause.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        Store::open_in(MemoryStorage::new(), StoreConfig::new(""))
+    }
+}
+
+impl<S> Store<S>
+where
+    S: Storage + Send + Sync + 'static,
+    S::File: Send + Sync,
+{
+    /// Opens the store in `storage`; `config.data_dir`, `fd_budget` and `sync_mode` are the
+    /// storage's own matter.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`], but for the lock.
+    pub fn open_in(storage: S, config: StoreConfig) -> Result<Self, StoreError> {
+        config.check()?;
+        let host = SystemHost::new(config.clock.clone());
+        let bell = Bell::default();
+        let call = bell.clone();
+        let committer = Committer::new(
+            Arc::new(storage),
+            host,
+            config.of_log(),
+            config.restart_policy,
+            config.write_queue_capacity,
+            Box::new(move || call.ring()),
+        )?;
+        let (recovery, store_id) =
+            committer.with_log(|log| Ok((log.recovery().clone(), log.store_id())))?;
+        report(&recovery);
+        let inner = Arc::new(Inner { committer });
+        let mut workers = Workers::default();
+        if let Durability::Interval(period) = config.durability {
+            workers.interval = Some(interval_worker(&inner, period)?);
+        }
+        Ok(Store { inner, workers: Mutex::new(workers), bell, recovery, store_id })
+    }
+
+    /// Starts the thread that commits what is submitted, on first use.
+    fn start_leader(&self) -> Result<(), StoreError> {
+        let mut workers = self.workers.lock();
+        if workers.leader.is_none() {
+            let inner = Arc::downgrade(&self.inner);
+            let act = move || {
+                if let Some(inner) = inner.upgrade() {
+                    inner.committer.lead_queue();
+                }
+            };
+            let worker = Worker::spawn("annals-commit", self.bell.clone(), None, act);
+            workers.leader = Some(worker.map_err(no_thread)?);
+        }
+        Ok(())
+    }
+}
+
+impl<S: Storage> Store<S> {
+    /// What opening found and did: a torn tail that was cut, files that were removed.
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// The identity of the store: sixteen bytes that all its files carry.
+    pub fn store_id(&self) -> StoreId {
+        self.store_id
+    }
+
+    /// Commits what waits, syncs, and leaves the files so that they open fast.
+    ///
+    /// # Errors
+    ///
+    /// Storage errors. Nothing acknowledged is lost then; opening recovers.
+    pub fn close(self) -> Result<(), StoreError> {
+        self.inner.committer.close()
+    }
+}
+
+impl<S: Storage> Drop for Store<S> {
+    fn drop(&mut self) {
+        if let Err(error) = self.inner.committer.close() {
+            tracing::warn!(%error, "closing the store failed; opening it again recovers");
+        }
+    }
+}
+
+fn interval_worker<S>(
+    inner: &Arc<Inner<S>>,
+    period: std::time::Duration,
+) -> Result<Worker, StoreError>
+where
+    S: Storage + Send + Sync + 'static,
+    S::File: Send + Sync,
+{
+    let inner = Arc::downgrade(inner);
+    let act = move || {
+        if let Some(inner) = inner.upgrade()
+            && let Err(error) = inner.committer.sync()
+        {
+            tracing::error!(%error, "the interval sync failed");
+        }
+    };
+    Worker::spawn("annals-sync", Bell::default(), Some(period), act).map_err(no_thread)
+}
+
+fn report(recovery: &Recovery) {
+    if let Some(torn) = recovery.torn_tail {
+        tracing::warn!(file = %torn.file, offset = torn.offset, len = torn.len, "cut a torn tail");
+    }
+    for file in &recovery.removed {
+        tracing::info!(%file, "removed a file that was half-made or replaced");
+    }
+}
+
+fn no_thread(error: std::io::Error) -> StoreError {
+    StoreError::InvalidInput(format!("no thread could be started: {error}"))
+}
+
+pub(crate) fn fs_error(error: FsOpenError) -> StoreError {
+    match error {
+        FsOpenError::Locked { dir } => StoreError::Locked { store: dir.display().to_string() },
+        FsOpenError::Storage { source, .. } => source.into(),
+    }
+}

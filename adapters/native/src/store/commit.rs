@@ -1,0 +1,343 @@
+//! Group commit: whoever holds the writer commits for all that wait.
+//!
+//! A caller that finds the writer free commits at once, on its own thread. One that does not
+//! enqueues its batch and parks. The thread that holds the writer takes the whole queue into one
+//! write and one sync; when it lets go it first wakes the next leader, the front of what has
+//! gathered meanwhile, and then those it has served. Submitted batches have no thread that waits,
+//! so a thread of the store's leads for them.
+//!
+//! No wake-up is lost: a caller enqueues, then tries the writer; a leader lets the writer go, then
+//! looks at the queue.
+
+use crate::config::RestartPolicy;
+use crate::host::SystemHost;
+use crate::store::request::{Answer, Request};
+use annals_core::{
+    Append, AppendCondition, Batch, Log, LogConfig, Reader, Staged, Storage, StoreError,
+};
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// The log of a native store.
+pub(crate) type NativeLog<S> = Log<Arc<S>, SystemHost>;
+
+/// A group is written when it has grown to so many bytes.
+const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// A batch and its own condition.
+type BatchRef<'a> = (&'a [Append], Option<&'a AppendCondition>);
+
+/// See the module.
+pub(crate) struct Committer<S: Storage> {
+    writer: Mutex<Writer<S>>,
+    queue: Mutex<VecDeque<Arc<Request>>>,
+    room: Condvar,
+    capacity: usize,
+    closed: AtomicBool,
+    reader: RwLock<Reader<Arc<S>>>,
+    /// Called when batches wait that no thread of a caller will lead.
+    call_leader: Box<dyn Fn() + Send + Sync>,
+}
+
+/// What is behind the lock.
+pub(crate) struct Writer<S: Storage> {
+    /// `None` once the store is closed, or the writer crashed for good.
+    log: Option<NativeLog<S>>,
+    storage: Arc<S>,
+    host: SystemHost,
+    config: LogConfig,
+    policy: RestartPolicy,
+    restarts: VecDeque<Instant>,
+    crash: Option<String>,
+}
+
+impl<S: Storage> Committer<S> {
+    pub(crate) fn new(
+        storage: Arc<S>,
+        host: SystemHost,
+        config: LogConfig,
+        policy: RestartPolicy,
+        capacity: usize,
+        call_leader: Box<dyn Fn() + Send + Sync>,
+    ) -> Result<Self, StoreError> {
+        let log = Log::open(Arc::clone(&storage), host.clone(), config.clone())?;
+        let reader = RwLock::new(log.reader());
+        let restarts = VecDeque::new();
+        let log = Some(log);
+        let writer = Writer { log, storage, host, config, policy, restarts, crash: None };
+        Ok(Committer {
+            writer: Mutex::new(writer),
+            queue: Mutex::default(),
+            room: Condvar::new(),
+            capacity,
+            closed: AtomicBool::new(false),
+            reader,
+            call_leader,
+        })
+    }
+
+    /// A reader of everything that is committed.
+    pub(crate) fn reader(&self) -> Reader<Arc<S>> {
+        let mut reader = self.reader.read().clone();
+        reader.refresh();
+        reader
+    }
+
+    /// Commits a batch and waits for it.
+    pub(crate) fn append(&self, batch: Batch) -> Answer {
+        self.check_open()?;
+        if let Some(writer) = self.writer.try_lock() {
+            let own = (batch.items(), batch.condition());
+            return self.lead(writer, Some(own)).unwrap_or(Err(StoreError::Closed));
+        }
+        let request = Arc::new(Request::new(batch));
+        request.wait_here();
+        self.enqueue(&request)?;
+        loop {
+            if let Some(answer) = request.take() {
+                return answer;
+            }
+            match self.writer.try_lock() {
+                Some(writer) => {
+                    self.lead(writer, None);
+                }
+                None => std::thread::park(),
+            }
+        }
+    }
+
+    /// Enqueues a batch, waiting for room.
+    pub(crate) fn submit(&self, batch: Batch) -> Result<Arc<Request>, StoreError> {
+        self.check_open()?;
+        let request = Arc::new(Request::new(batch));
+        self.enqueue(&request)?;
+        (self.call_leader)();
+        Ok(request)
+    }
+
+    /// Enqueues a batch if there is room.
+    pub(crate) fn try_submit(&self, batch: Batch) -> Result<Arc<Request>, StoreError> {
+        self.check_open()?;
+        let request = Arc::new(Request::new(batch));
+        {
+            let mut queue = self.queue.lock();
+            if queue.len() >= self.capacity {
+                return Err(StoreError::QueueFull { capacity: self.capacity });
+            }
+            queue.push_back(Arc::clone(&request));
+        }
+        (self.call_leader)();
+        Ok(request)
+    }
+
+    fn enqueue(&self, request: &Arc<Request>) -> Result<(), StoreError> {
+        let mut queue = self.queue.lock();
+        while queue.len() >= self.capacity {
+            self.room.wait(&mut queue);
+            self.check_open()?;
+        }
+        queue.push_back(Arc::clone(request));
+        Ok(())
+    }
+
+    /// Commits what waits, if anything does.
+    pub(crate) fn lead_queue(&self) {
+        if self.queue.lock().is_empty() {
+            return;
+        }
+        self.lead(self.writer.lock(), None);
+    }
+
+    /// Lets the writer go and wakes who leads next.
+    fn let_go(&self, writer: MutexGuard<'_, Writer<S>>) {
+        drop(writer);
+        let front = self.queue.lock().front().cloned();
+        if let Some(front) = front
+            && !front.is_done()
+            && !front.wake_to_lead()
+        {
+            (self.call_leader)();
+        }
+    }
+
+    /// Commits `own` and all that waits, on this thread, and returns the answer to `own`.
+    ///
+    /// The writer goes on to the next leader before those served here are woken: they get to
+    /// enqueue again while that one writes.
+    fn lead(
+        &self,
+        mut writer: MutexGuard<'_, Writer<S>>,
+        own: Option<BatchRef<'_>>,
+    ) -> Option<Answer> {
+        let queued: Vec<Arc<Request>> = self.queue.lock().drain(..).collect();
+        self.room.notify_all();
+        let batches: Vec<BatchRef<'_>> =
+            own.into_iter().chain(queued.iter().map(|request| request.batch_ref())).collect();
+        let mut answers: Vec<Option<Answer>> = batches.iter().map(|_| None).collect();
+        let led = catch_unwind(AssertUnwindSafe(|| {
+            commit_batches(writer.log()?, &batches, &mut answers);
+            Ok(())
+        }));
+        let failure = match led {
+            Ok(Ok(())) => StoreError::Closed,
+            Ok(Err(error)) => error,
+            Err(panic) => self.restart(&mut writer, &*panic),
+        };
+        let mut answers =
+            answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(failure.clone())));
+        let own = own.and_then(|_| answers.next());
+        self.let_go(writer);
+        for (request, answer) in queued.iter().zip(answers) {
+            request.answer(answer);
+        }
+        own
+    }
+
+    /// Rebuilds the writer after a panic, as far as its policy goes.
+    fn restart(&self, writer: &mut Writer<S>, panic: &(dyn std::any::Any + Send)) -> StoreError {
+        let message = panic
+            .downcast_ref::<&str>()
+            .map(ToString::to_string)
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic without a message".into());
+        tracing::error!(%message, "a commit panicked");
+        writer.log = None;
+        if !writer.may_restart() {
+            writer.crash = Some(message.clone());
+            return StoreError::WriterCrashed { message };
+        }
+        let open =
+            || Log::open(Arc::clone(&writer.storage), writer.host.clone(), writer.config.clone());
+        match catch_unwind(AssertUnwindSafe(open)) {
+            Ok(Ok(log)) => {
+                *self.reader.write() = log.reader();
+                writer.log = Some(log);
+                StoreError::Interrupted { message }
+            }
+            Ok(Err(error)) => {
+                writer.crash = Some(error.to_string());
+                error
+            }
+            Err(_) => {
+                writer.crash = Some(message.clone());
+                StoreError::WriterCrashed { message }
+            }
+        }
+    }
+
+    fn check_open(&self) -> Result<(), StoreError> {
+        if self.closed.load(Ordering::Acquire) { Err(StoreError::Closed) } else { Ok(()) }
+    }
+
+    /// Runs `act` with the log, the queue left alone.
+    pub(crate) fn with_log<T>(
+        &self,
+        act: impl FnOnce(&mut NativeLog<S>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut writer = self.writer.lock();
+        let result = writer.log().and_then(act);
+        self.let_go(writer);
+        result
+    }
+
+    /// Puts all that was acknowledged on stable storage, without holding the writer meanwhile.
+    pub(crate) fn sync(&self) -> Result<annals_core::Sequence, StoreError> {
+        let pending = self.with_log(|log| Ok(log.begin_sync()))?;
+        let Some(pending) = pending else { return self.with_log(NativeLog::sync) };
+        let done = pending.run();
+        self.with_log(|log| {
+            log.finish_sync(&pending, done)?;
+            Ok(log.durable_end())
+        })
+    }
+
+    /// Commits what waits and closes the log.
+    pub(crate) fn close(&self) -> Result<(), StoreError> {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.lead(self.writer.lock(), None);
+        let mut writer = self.writer.lock();
+        let closed = writer.log.take().map_or(Ok(()), Log::close);
+        drop(writer);
+        self.room.notify_all();
+        for request in self.queue.lock().drain(..) {
+            request.answer(Err(StoreError::Closed));
+        }
+        closed
+    }
+}
+
+impl<S: Storage> Writer<S> {
+    fn log(&mut self) -> Result<&mut NativeLog<S>, StoreError> {
+        match (&mut self.log, &self.crash) {
+            (Some(log), _) => Ok(log),
+            (None, Some(message)) => Err(StoreError::WriterCrashed { message: message.clone() }),
+            (None, None) => Err(StoreError::Closed),
+        }
+    }
+
+    fn may_restart(&mut self) -> bool {
+        let now = Instant::now();
+        let max = match self.policy {
+            RestartPolicy::Once => 1,
+            RestartPolicy::Bounded { max_restarts, within_ms } => {
+                let within = Duration::from_millis(within_ms);
+                self.restarts.retain(|at| now.duration_since(*at) <= within);
+                usize::try_from(max_restarts).unwrap_or(usize::MAX)
+            }
+        };
+        self.restarts.push_back(now);
+        self.restarts.len() <= max
+    }
+}
+
+/// Commits batches in their order, as one group where they fit, and fills in their answers.
+fn commit_batches<S: Storage>(
+    log: &mut NativeLog<S>,
+    batches: &[BatchRef<'_>],
+    answers: &mut [Option<Answer>],
+) {
+    let mut staged = Vec::with_capacity(batches.len());
+    for (at, (items, condition)) in batches.iter().enumerate() {
+        loop {
+            match log.stage(items, *condition) {
+                Ok(Staged::Group(range)) => staged.push((at, range)),
+                Ok(Staged::Known(receipts)) => answers[at] = Some(Ok(receipts)),
+                Ok(Staged::Full) => {
+                    commit_group(log, &mut staged, answers);
+                    continue;
+                }
+                Ok(_) => unreachable!("there is nothing else that staging answers"),
+                Err(error) => answers[at] = Some(Err(error)),
+            }
+            break;
+        }
+        if log.staged_bytes() >= GROUP_BYTES_MAX {
+            commit_group(log, &mut staged, answers);
+        }
+    }
+    commit_group(log, &mut staged, answers);
+}
+
+fn commit_group<S: Storage>(
+    log: &mut NativeLog<S>,
+    staged: &mut Vec<(usize, Range<usize>)>,
+    answers: &mut [Option<Answer>],
+) {
+    let committed = log.commit(|log, info| {
+        for (at, range) in staged.drain(..) {
+            answers[at] = Some(Ok(log.receipts(range, info).collect()));
+        }
+    });
+    if let Err(error) = committed {
+        for (at, _) in staged.drain(..) {
+            answers[at] = Some(Err(error.clone()));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Reading. Every call sees all that was committed before it.
+
+use crate::store::Store;
+use annals_core::{
+    Ancestors, Event, EventId, EventKind, LogDiagnostics, LogStats, Query, Reader, Region,
+    Sequence, Storage, StoreError, StreamHead,
+};
+use std::sync::Arc;
+
+impl<S: Storage> Store<S> {
+    /// One consistent prefix of the log, for as long as it is held. Cheap.
+    pub fn reader(&self) -> Reader<Arc<S>> {
+        self.inner.committer.reader()
+    }
+
+    /// The event with an id. An erased one comes with
+    /// [`Payload::Erased`](crate::Payload::Erased).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`] where there is none; storage errors and corruption.
+    pub fn get(&self, id: EventId) -> Result<Event, StoreError> {
+        self.reader().get(id)
+    }
+
+    /// The event at a sequence.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SequenceNotFound`] where there is none; storage errors and corruption.
+    pub fn get_at(&self, sequence: Sequence) -> Result<Event, StoreError> {
+        self.reader().get_at(sequence)
+    }
+
+    /// The events of a region in sequence order, lazily; see [`Query`] for newest first and a
+    /// limit.
+    pub fn query(&self, region: &Region) -> Query<Arc<S>> {
+        self.reader().query(region)
+    }
+
+    /// The events of one entity, by version.
+    pub fn stream(&self, entity: &str) -> Query<Arc<S>> {
+        self.reader().stream(entity)
+    }
+
+    /// The events of one scope.
+    pub fn by_scope(&self, scope: &str) -> Query<Arc<S>> {
+        self.query(&Region::all().scope(scope))
+    }
+
+    /// The events of one kind.
+    pub fn by_fact(&self, kind: EventKind) -> Query<Arc<S>> {
+        self.query(&Region::all().kind(kind))
+    }
+
+    /// The newest version of a stream; `None` where it has no event.
+    ///
+    /// # Errors
+    ///
+    /// Storage errors and corruption.
+    pub fn head(&self, entity: &str) -> Result<Option<StreamHead>, StoreError> {
+        self.reader().head(entity)
+    }
+
+    /// An event and those before it in its stream, newest first, along the hash chain.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`]; [`StoreError::Corruption`] where the chain is broken; storage
+    /// errors.
+    pub fn walk_ancestors(&self, id: EventId, limit: usize) -> Result<Ancestors, StoreError> {
+        self.reader().walk_ancestors(id, limit)
+    }
+
+    /// Numbers about the store. Counting entities reads the names in every segment.
+    ///
+    /// # Errors
+    ///
+    /// Storage errors and corruption.
+    pub fn stats(&self) -> Result<LogStats, StoreError> {
+        self.reader().stats()
+    }
+
+    /// What the store holds in memory, and what it found damaged and mended.
+    pub fn diagnostics(&self) -> LogDiagnostics {
+        self.reader().diagnostics()
+    }
+}
