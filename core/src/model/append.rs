@@ -68,7 +68,6 @@ impl Append {
     }
 
     /// Says who let the event in. Only the policy layer may.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the policy layer"))]
     pub(crate) fn admitted_by(mut self, admission: Admission) -> Self {
         self.admission = Some(Arc::new(admission));
         self
