@@ -6,10 +6,14 @@
 
 mod denial;
 mod gate;
+mod outcome;
 mod pipeline;
 mod receipt;
+mod wait;
 
 pub use denial::Denial;
 pub use gate::{Gate, GateFn, GateSet, gate_fn};
+pub use outcome::{ErrorKind, Outcome, OutcomeError, join_all, join_any};
 pub use pipeline::{BypassError, BypassReason, CommitError, Committed, Pipeline};
 pub use receipt::{Admitted, BypassReceipt, Issuer, Proposal, Receipt, WrongPipeline};
+pub use wait::{CompensationAction, WaitCondition};
