@@ -1,4 +1,5 @@
 //! The proof of Annals.
 
+pub mod policy_suite;
 pub mod sim_disk;
 pub mod storage_contract;
