@@ -68,6 +68,11 @@ pub(crate) trait SegmentIndex {
     fn version_at(&mut self, ordinal: Ordinal) -> Result<Version, Self::Error>;
     fn sequence_at(&mut self, ordinal: Ordinal) -> Result<Sequence, Self::Error>;
     fn offset_at(&mut self, ordinal: Ordinal) -> Result<u64, Self::Error>;
+    /// Where the next record starts: the record at `ordinal` ends there at the latest.
+    fn end_at(&mut self, ordinal: Ordinal, frames_end: u64) -> Result<u64, Self::Error> {
+        let next = ordinal.saturating_add(1);
+        if next < self.event_count() { self.offset_at(next) } else { Ok(frames_end) }
+    }
     /// The first ordinal whose sequence is `sequence` or higher.
     fn ordinal_from(&mut self, sequence: Sequence) -> Result<Ordinal, Self::Error>;
     fn postings(&mut self, key: PostingKey) -> Result<Option<PostingList>, Self::Error>;

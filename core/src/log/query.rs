@@ -4,7 +4,7 @@
 //! read in spans and checked against the region whole, so that an answer never rests on an index
 //! alone. Memory is constant however many events match.
 
-use crate::index::{Direction, Plan};
+use crate::index::{Direction, Ordinal, Plan, SegmentIndex};
 use crate::log::StoreError;
 use crate::log::decode::EventRef;
 use crate::log::fetch::{Place, Span};
@@ -91,36 +91,30 @@ impl<S: Storage> Query<S> {
         &mut self,
         take: impl FnOnce(&EventRef<'_>) -> T,
     ) -> Result<Option<T>, StoreError> {
-        let found = self.advance();
-        match found {
-            Ok(None) => Ok(None),
-            Ok(Some((at, place))) => {
-                let Some(segment) = self.reader.view.at(at) else { return Ok(None) };
-                let event = self.span.event(&segment, &place);
-                event.map(|event| Some(take(&event)))
-            }
-            Err(error) => {
-                self.limit = 0;
-                Err(error)
-            }
+        let found = self.find_next(take);
+        if found.is_err() {
+            self.limit = 0;
         }
+        found
     }
 
-    /// Loads the next event that matches.
-    fn advance(&mut self) -> Result<Option<(usize, Place)>, StoreError> {
+    fn find_next<T>(
+        &mut self,
+        take: impl FnOnce(&EventRef<'_>) -> T,
+    ) -> Result<Option<T>, StoreError> {
         if self.limit == 0 {
             return Ok(None);
         }
         loop {
             while let Some(place) = self.places.get(self.next_place).copied() {
-                let Some((at, _)) = self.segment else { break };
-                let Some(segment) = self.reader.view.at(at) else { break };
+                let segment = self.segment.as_ref().and_then(|(at, _)| self.reader.view.at(*at));
+                let Some(segment) = segment else { break };
                 self.span.load(&segment, &self.places[self.next_place..])?;
                 self.next_place += 1;
                 let event = self.span.event(&segment, &place)?;
                 if self.region.matches_ref(place.sequence, event.header()) {
                     self.limit -= 1;
-                    return Ok(Some((at, place)));
+                    return Ok(Some(take(&event)));
                 }
             }
             if !self.refill()? {
@@ -192,7 +186,6 @@ impl<S: Storage> Query<S> {
         segment: &Segment<'_, S>,
         asked: &Range<Sequence>,
     ) -> Result<Option<Range<u32>>, StoreError> {
-        use crate::index::SegmentIndex;
         let ordinals = match segment {
             Segment::Active(active) => {
                 let index = active.index.read();
@@ -251,9 +244,7 @@ impl<S: Storage> Query<S> {
                 let mut view = &*index;
                 let Some(plan) = Plan::new(&mut view, region)? else { return Ok(None) };
                 let rest = plan.select(&mut view, ordinals, direction, wanted, &mut found)?;
-                for ordinal in found {
-                    self.places.push(place_at(&mut view, ordinal, index.frames_end())?);
-                }
+                place_all(&mut view, &found, index.frames_end(), &mut self.places)?;
                 Ok(rest)
             }
             Some(Segment::Sealed(sealed)) => {
@@ -264,14 +255,34 @@ impl<S: Storage> Query<S> {
                     let Some(plan) = Plan::new(index, region)? else { return Ok(None) };
                     let rest =
                         plan.select(index, ordinals.clone(), direction, wanted, &mut found)?;
-                    for ordinal in &found {
-                        places.push(place_at(index, *ordinal, sealed.footer.frames_end)?);
-                    }
+                    place_all(index, &found, sealed.footer.frames_end, places)?;
                     Ok(rest)
                 })
             }
         }
     }
+}
+
+/// Appends the places of `ordinals`; the end of one is the start of the next where they adjoin.
+fn place_all<I: SegmentIndex>(
+    index: &mut I,
+    ordinals: &[Ordinal],
+    frames_end: u64,
+    places: &mut Vec<Place>,
+) -> Result<(), I::Error> {
+    let mut last: Option<(Ordinal, Place)> = None;
+    for ordinal in ordinals.iter().copied() {
+        let place = match last {
+            Some((before, place)) if before.checked_add(1) == Some(ordinal) => {
+                let bound = index.end_at(ordinal, frames_end)?;
+                Place { sequence: index.sequence_at(ordinal)?, offset: place.bound, bound }
+            }
+            _ => place_at(index, ordinal, frames_end)?,
+        };
+        places.push(place);
+        last = Some((ordinal, place));
+    }
+    Ok(())
 }
 
 impl<S: Storage> Iterator for Query<S> {

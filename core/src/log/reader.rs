@@ -260,7 +260,6 @@ pub(crate) fn place_at<I: SegmentIndex>(
     ordinal: Ordinal,
     frames_end: u64,
 ) -> Result<Place, I::Error> {
-    let bound =
-        if ordinal + 1 < index.event_count() { index.offset_at(ordinal + 1)? } else { frames_end };
+    let bound = index.end_at(ordinal, frames_end)?;
     Ok(Place { sequence: index.sequence_at(ordinal)?, offset: index.offset_at(ordinal)?, bound })
 }
