@@ -12,7 +12,7 @@ impl Host for Fixed {
             x ^= x >> 7;
             x ^= x << 17;
             self.0.set(x);
-            *b = (x >> 32) as u8;
+            *b = (x >> 32).to_le_bytes()[0];
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::config::{Durability, StoreConfig};
 use crate::fs_storage::{FsOpenError, FsOptions, FsStorage};
 use crate::host::SystemHost;
 use annals_core::{MemoryStorage, Recovery, Storage, StoreError, StoreId};
-use commit::Committer;
+use commit::{Calls, Committer};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use worker::{Bell, Worker};
@@ -57,6 +57,7 @@ pub struct Store<S: Storage = FsStorage> {
 #[derive(Debug, Default)]
 struct Workers {
     leader: Option<Worker>,
+    filler: Option<Worker>,
     interval: Option<Worker>,
 }
 
@@ -122,24 +123,33 @@ where
     /// # Errors
     ///
     /// As [`Store::open`], but for the lock.
+    #[expect(clippy::needless_pass_by_value, reason = "as Store::open, which owns its config")]
     pub fn open_in(storage: S, config: StoreConfig) -> Result<Self, StoreError> {
         config.check()?;
         let host = SystemHost::new(config.clock.clone());
         let bell = Bell::default();
-        let call = bell.clone();
+        let (leader, fill_bell) = (bell.clone(), Bell::default());
+        let filler = fill_bell.clone();
+        let calls = Calls {
+            leader: Box::new(move || leader.ring()),
+            filler: Box::new(move || filler.ring()),
+        };
         let committer = Committer::new(
             Arc::new(storage),
             host,
             config.of_log(),
             config.restart_policy,
             config.write_queue_capacity,
-            Box::new(move || call.ring()),
+            calls,
         )?;
         let (recovery, store_id) =
             committer.with_log(|log| Ok((log.recovery().clone(), log.store_id())))?;
         report(&recovery);
         let inner = Arc::new(Inner { committer });
         let mut workers = Workers::default();
+        if config.durability == Durability::Durable {
+            workers.filler = Some(fill_worker(&inner, fill_bell)?);
+        }
         if let Durability::Interval(period) = config.durability {
             workers.interval = Some(interval_worker(&inner, period)?);
         }
@@ -157,7 +167,7 @@ where
                 }
             };
             let worker = Worker::spawn("annals-commit", self.bell.clone(), None, act);
-            workers.leader = Some(worker.map_err(no_thread)?);
+            workers.leader = Some(worker.map_err(|error| no_thread(&error))?);
         }
         Ok(())
     }
@@ -208,7 +218,22 @@ where
             tracing::error!(%error, "the interval sync failed");
         }
     };
-    Worker::spawn("annals-sync", Bell::default(), Some(period), act).map_err(no_thread)
+    Worker::spawn("annals-sync", Bell::default(), Some(period), act)
+        .map_err(|error| no_thread(&error))
+}
+
+fn fill_worker<S>(inner: &Arc<Inner<S>>, bell: Bell) -> Result<Worker, StoreError>
+where
+    S: Storage + Send + Sync + 'static,
+    S::File: Send + Sync,
+{
+    let inner = Arc::downgrade(inner);
+    let act = move || {
+        if let Some(inner) = inner.upgrade() {
+            inner.committer.fill();
+        }
+    };
+    Worker::spawn("annals-fill", bell, None, act).map_err(|error| no_thread(&error))
 }
 
 fn report(recovery: &Recovery) {
@@ -220,7 +245,7 @@ fn report(recovery: &Recovery) {
     }
 }
 
-fn no_thread(error: std::io::Error) -> StoreError {
+fn no_thread(error: &std::io::Error) -> StoreError {
     StoreError::InvalidInput(format!("no thread could be started: {error}"))
 }
 

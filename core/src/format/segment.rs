@@ -106,13 +106,13 @@ impl From<Fault> for HeaderFault {
 
 impl SegmentHeader {
     /// Its length in bytes.
-    pub fn len(&self) -> usize {
+    pub fn encoded_len(&self) -> usize {
         header_len(self.replaces.len())
     }
 
     /// Its bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let len = self.len();
+        let len = self.encoded_len();
         let mut out = Vec::with_capacity(len);
         out.extend_from_slice(&HEADER_MAGIC);
         out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
@@ -335,7 +335,7 @@ mod tests {
                 replaces,
             };
             let bytes = header.encode();
-            assert_eq!(bytes.len(), header.len());
+            assert_eq!(bytes.len(), header.encoded_len());
             assert_eq!(SegmentHeader::decode(&bytes), Ok(header));
             for bit in 0..bytes.len() * 8 {
                 let mut bent = bytes.clone();

@@ -139,7 +139,7 @@ impl Plan {
                 stopped = walk(index, list.iter().rev().copied(), &mut visit)?;
             }
             (None, Direction::Forward) => {
-                stopped = walk(index, covered.clone(), &mut visit)?.or(stopped)
+                stopped = walk(index, covered.clone(), &mut visit)?.or(stopped);
             }
             (None, Direction::Backward) => {
                 stopped = walk(index, covered.clone().rev(), &mut visit)?.or(stopped);

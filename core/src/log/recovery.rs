@@ -10,13 +10,14 @@ use crate::format::segment::{
 };
 use crate::format::usize_of;
 use crate::index::{GrowingIndex, IndexEntry, KeyHasher};
+use crate::log::fill::Fill;
 use crate::log::segments::{ActiveSegment, SealedSegment, View};
 use crate::log::source::FileSource;
 use crate::log::{Corruption, StoreError};
 use crate::model::wire::decode_header;
 use crate::model::{Hash, Hlc, Sequence};
 use crate::storage::{FileId, FileKind, Storage, StorageFile};
-use crate::sync::RwLock;
+use crate::sync::{Mutex, RwLock};
 use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -199,7 +200,7 @@ fn read_footer<F: StorageFile>(
     header: &SegmentHeader,
 ) -> Result<Option<SegmentFooter>, StoreError> {
     let Some(at) = len.checked_sub(SEGMENT_FOOTER_LEN as u64) else { return Ok(None) };
-    if at < header.len() as u64 {
+    if at < header.encoded_len() as u64 {
         return Ok(None);
     }
     let mut bytes = [0; SEGMENT_FOOTER_LEN];
@@ -210,7 +211,7 @@ fn read_footer<F: StorageFile>(
     let fits = footer.number == header.number
         && footer.first_sequence == header.base_sequence
         && footer.end_sequence >= footer.first_sequence
-        && footer.frames_end >= header.len() as u64
+        && footer.frames_end >= header.encoded_len() as u64
         && footer.frames_end.checked_add(footer.index_len) == Some(at);
     if !fits {
         let expected = "a footer that fits its segment";
@@ -321,7 +322,9 @@ fn open_active<S: Storage>(
         }
     }
     let end = scanned.next_sequence;
-    let segment = ActiveSegment { header, file, index: RwLock::new(scanned.index) };
+    // A filler's zeros behind the tail serve the next writer too.
+    let fill = Mutex::new(Fill::new(if left.torn_len > 0 { offset } else { len }));
+    let segment = ActiveSegment { header, file, index: RwLock::new(scanned.index), fill };
     Ok(OpenedActive { segment, end, hlc: scanned.hlc, tail })
 }
 
@@ -361,7 +364,7 @@ pub(crate) fn index_frames<F: StorageFile>(
     hasher: KeyHasher,
 ) -> Result<Scanned, StoreError> {
     let id = FileId::segment(header.number);
-    let start = header.len() as u64;
+    let start = header.encoded_len() as u64;
     let mut scanned = Scanned {
         index: GrowingIndex::new(hasher),
         end: ScanEnd { offset: start, fault: None },

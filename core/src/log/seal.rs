@@ -92,9 +92,12 @@ impl<S: Storage, H: Host> Log<S, H> {
         let frames_hash = self.frames.finish(&*active.file, frames_end)?;
         let block = active.index.read().encode(active.header.salt);
         let footer = self.footer(&active, frames_hash, block.len() as u64);
+        Self::allow_fill(&active, false);
         if let Err(error) = write_seal(&*active.file, frames_end, &block, &footer) {
             // The frames are whole; what stands behind them is a torn tail to anyone who opens.
-            let _ = active.file.set_len(frames_end);
+            self.soiled = true;
+            let _ = self.clean_tail(&active);
+            Self::allow_fill(&active, true);
             return Err(error.into());
         }
         active.file.sync_data().map_err(|error| self.poisoned_by(error))?;

@@ -25,7 +25,10 @@ pub struct LogStats {
     pub bytes: u64,
     /// The segments, in the order of their sequences.
     pub segments: Vec<SegmentStats>,
-    /// The sequence behind the last event.
+    /// The sequence behind the last event, those that wait to be written counted: what the
+    /// store has accepted. The same as `end` where nothing waits.
+    pub accepted_end: Sequence,
+    /// The sequence behind the last event that is written and visible.
     pub end: Sequence,
     /// The sequence behind the last event known to be on stable storage.
     pub durable_end: Sequence,
@@ -105,6 +108,7 @@ impl<S: Storage> Reader<S> {
             kinds: names.kinds.into_iter().collect(),
             bytes: segments.iter().map(|segment| segment.bytes).sum(),
             segments,
+            accepted_end: self.end,
             end: self.end,
             durable_end: self.shared.ends().1.min(self.end),
         })

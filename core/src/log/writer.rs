@@ -5,6 +5,7 @@ use crate::format::segment::{SegmentHeader, StoreId};
 use crate::index::GrowingIndex;
 use crate::index::KeyHasher;
 use crate::log::config::{Durability, Host, LogConfig};
+use crate::log::fill::Fill;
 use crate::log::reader::Reader;
 use crate::log::recovery::{Access, Recovered, Recovery, Tail, recover};
 use crate::log::seal::FramesHasher;
@@ -14,7 +15,7 @@ use crate::log::staged::{CommitInfo, Group, Staged};
 use crate::log::{LogStats, StoreError};
 use crate::model::{Append, AppendCondition, AppendReceipt, Batch, EventId, Hash, Hlc, Sequence};
 use crate::storage::{FileId, Storage, StorageError, StorageFile};
-use crate::sync::RwLock;
+use crate::sync::{Mutex, RwLock};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -58,8 +59,10 @@ pub struct Log<S: Storage, H: Host> {
     pub(super) hlc: Hlc,
     committed_hlc: Hlc,
     pub(super) tail: Tail,
+    /// What the writer last knew of the filler's border.
+    pub(super) filled_to: u64,
     /// Bytes behind the tail may be those of a write that failed.
-    soiled: bool,
+    pub(super) soiled: bool,
     pub(super) frames: FramesHasher,
     pub(super) group: Group,
     pub(super) next_number: u64,
@@ -101,8 +104,9 @@ impl<S: Storage, H: Host> Log<S, H> {
             host.fill_random(&mut bytes);
             StoreId::from_bytes(bytes)
         });
-        let frames =
-            FramesHasher::behind(view.active.as_ref().map_or(0, |active| active.header.len()));
+        let frames = FramesHasher::behind(
+            view.active.as_ref().map_or(0, |active| active.header.encoded_len()),
+        );
         let published = Published { view: Arc::new(view), end, durable_end: end };
         let shared = Arc::new(Shared::new(store_id, config.index_cache_bytes, published));
         let log = Log {
@@ -115,6 +119,7 @@ impl<S: Storage, H: Host> Log<S, H> {
             hlc,
             committed_hlc: hlc,
             tail,
+            filled_to: tail.offset,
             soiled: false,
             frames,
             group: Group::default(),
@@ -246,6 +251,7 @@ impl<S: Storage, H: Host> Log<S, H> {
             unreachable!("staging makes the active segment")
         };
         self.clean_tail(&active)?;
+        self.claim(&active, self.tail.offset + self.group.bytes.len() as u64);
         if let Err(error) = active.file.write_all_at(&self.group.bytes, self.tail.offset) {
             self.soiled = true;
             // It is tried again before the next write if this fails.
@@ -259,9 +265,9 @@ impl<S: Storage, H: Host> Log<S, H> {
     }
 
     /// Cuts off what a failed write may have left, so that no stale frame is ever found there.
-    fn clean_tail(&mut self, active: &ActiveSegment<S>) -> Result<(), StoreError> {
+    pub(super) fn clean_tail(&mut self, active: &ActiveSegment<S>) -> Result<(), StoreError> {
         if self.soiled {
-            active.file.set_len(self.tail.offset)?;
+            self.cut(active, self.tail.offset)?;
             self.soiled = false;
         }
         Ok(())
@@ -401,7 +407,7 @@ impl<S: Storage, H: Host> Log<S, H> {
         }
         // Gives back what was preallocated.
         if active.file.len()? > self.tail.offset {
-            active.file.set_len(self.tail.offset)?;
+            self.cut(&active, self.tail.offset)?;
             active.file.sync_data().map_err(|error| self.poisoned_by(error))?;
         }
         Ok(())
@@ -412,6 +418,7 @@ impl<S: Storage, H: Host> Log<S, H> {
         let start = frame::begin(&mut bytes);
         let synced_len = self.tail.offset;
         frame::finish(&mut bytes, start, self.reader.end, synced_len, 0, active.header.salt);
+        self.claim(active, self.tail.offset + bytes.len() as u64);
         if let Err(error) = active.file.write_all_at(&bytes, self.tail.offset) {
             self.soiled = true;
             return Err(error.into());
@@ -462,12 +469,14 @@ impl<S: Storage, H: Host> Log<S, H> {
         if let Err(error) = file.sync_data().and_then(|()| self.storage.sync_dir()) {
             return Err(self.poisoned_by(error));
         }
-        let len = header.len();
+        let len = header.encoded_len();
         self.tail = Tail { offset: len as u64, synced_len: len as u64, vouched: false };
         self.soiled = false;
         self.frames = FramesHasher::new(len);
         let index = RwLock::new(GrowingIndex::new(self.shared.hasher));
-        let active = ActiveSegment { header, file: Arc::new(file), index };
+        self.filled_to = len as u64;
+        let fill = Mutex::new(Fill::new(file.len()?.max(len as u64)));
+        let active = ActiveSegment { header, file: Arc::new(file), index, fill };
         let sealed = self.reader.view.sealed.clone();
         self.set_view(View { sealed, active: Some(Arc::new(active)) });
         self.announce();
@@ -520,7 +529,7 @@ impl<S: Storage, H: Host> Log<S, H> {
     }
 
     fn header_len(&self) -> u64 {
-        self.reader.view.active.as_ref().map_or(0, |active| active.header.len() as u64)
+        self.reader.view.active.as_ref().map_or(0, |active| active.header.encoded_len() as u64)
     }
 
     fn last_chain_hash(&self) -> Hash {

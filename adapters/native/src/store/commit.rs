@@ -13,7 +13,7 @@ use crate::config::RestartPolicy;
 use crate::host::SystemHost;
 use crate::store::request::{Answer, Request};
 use annals_core::{
-    Append, AppendCondition, Batch, Log, LogConfig, Reader, Staged, Storage, StoreError,
+    Append, AppendCondition, Batch, FillAhead, Log, LogConfig, Reader, Staged, Storage, StoreError,
 };
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use std::collections::VecDeque;
@@ -40,8 +40,17 @@ pub(crate) struct Committer<S: Storage> {
     capacity: usize,
     closed: AtomicBool,
     reader: RwLock<Reader<Arc<S>>>,
-    /// Called when batches wait that no thread of a caller will lead.
-    call_leader: Box<dyn Fn() + Send + Sync>,
+    /// Zeros that are due ahead of the tail.
+    fill: Mutex<Option<FillAhead<Arc<S>>>>,
+    calls: Calls,
+}
+
+/// How the committer calls the store's threads.
+pub(crate) struct Calls {
+    /// When batches wait that no thread of a caller will lead.
+    pub(crate) leader: Box<dyn Fn() + Send + Sync>,
+    /// When zeros are due ahead of the tail.
+    pub(crate) filler: Box<dyn Fn() + Send + Sync>,
 }
 
 /// What is behind the lock.
@@ -63,7 +72,7 @@ impl<S: Storage> Committer<S> {
         config: LogConfig,
         policy: RestartPolicy,
         capacity: usize,
-        call_leader: Box<dyn Fn() + Send + Sync>,
+        calls: Calls,
     ) -> Result<Self, StoreError> {
         let log = Log::open(Arc::clone(&storage), host.clone(), config.clone())?;
         let reader = RwLock::new(log.reader());
@@ -77,7 +86,8 @@ impl<S: Storage> Committer<S> {
             capacity,
             closed: AtomicBool::new(false),
             reader,
-            call_leader,
+            fill: Mutex::default(),
+            calls,
         })
     }
 
@@ -116,7 +126,7 @@ impl<S: Storage> Committer<S> {
         self.check_open()?;
         let request = Arc::new(Request::new(batch));
         self.enqueue(&request)?;
-        (self.call_leader)();
+        (self.calls.leader)();
         Ok(request)
     }
 
@@ -131,8 +141,13 @@ impl<S: Storage> Committer<S> {
             }
             queue.push_back(Arc::clone(&request));
         }
-        (self.call_leader)();
+        (self.calls.leader)();
         Ok(request)
+    }
+
+    /// Events that wait for a commit.
+    pub(crate) fn waiting_events(&self) -> u64 {
+        self.queue.lock().iter().map(|request| request.batch_ref().0.len() as u64).sum()
     }
 
     fn enqueue(&self, request: &Arc<Request>) -> Result<(), StoreError> {
@@ -161,7 +176,7 @@ impl<S: Storage> Committer<S> {
             && !front.is_done()
             && !front.wake_to_lead()
         {
-            (self.call_leader)();
+            (self.calls.leader)();
         }
     }
 
@@ -191,11 +206,24 @@ impl<S: Storage> Committer<S> {
         let mut answers =
             answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(failure.clone())));
         let own = own.and_then(|_| answers.next());
+        let fill = writer.log.as_mut().and_then(Log::fill_ahead);
         self.let_go(writer);
+        if fill.is_some() {
+            *self.fill.lock() = fill;
+            (self.calls.filler)();
+        }
         for (request, answer) in queued.iter().zip(answers) {
             request.answer(answer);
         }
         own
+    }
+
+    /// Writes the zeros that are due ahead of the tail.
+    pub(crate) fn fill(&self) {
+        let due = self.fill.lock().take();
+        if let Some(Err(error)) = due.map(|fill| fill.run()) {
+            tracing::warn!(%error, "the segment could not be zero-filled ahead");
+        }
     }
 
     /// Rebuilds the writer after a panic, as far as its policy goes.

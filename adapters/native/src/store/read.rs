@@ -78,7 +78,10 @@ impl<S: Storage> Store<S> {
     ///
     /// Storage errors and corruption.
     pub fn stats(&self) -> Result<LogStats, StoreError> {
-        self.reader().stats()
+        let waiting = self.inner.committer.waiting_events();
+        let mut stats = self.reader().stats()?;
+        stats.accepted_end = stats.end.checked_add(waiting).unwrap_or(stats.end);
+        Ok(stats)
     }
 
     /// What the store holds in memory, and what it found damaged and mended.
