@@ -317,12 +317,14 @@ fn encode_record(
     Ok((start, event_hash))
 }
 
-/// Whether an append would write what this event is: the same address, kind and payload.
+/// Whether an append would write what this event is: the same address, kind and payload, and the
+/// same id where the append says which.
 fn same_event(append: &Append, event: &EventRef<'_>) -> bool {
     let header = event.header();
     let address: &Coordinate = &append.coordinate;
     let payload: &Payload = &append.payload;
-    header.entity() == address.entity()
+    append.options.idempotency_key.is_none_or(|key| key == header.id())
+        && header.entity() == address.entity()
         && header.scope() == address.scope()
         && header.kind() == append.kind
         && header.payload_format() == payload.format()
