@@ -43,7 +43,8 @@ impl Source for &[u8] {
 /// Where a walk over frames ended, and what stood there instead of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScanEnd {
-    /// The first byte that no valid frame covers.
+    /// The first byte that no valid frame covers: where the next frame goes. It lies behind the
+    /// end of a file that was cut within the padding of its last frame.
     pub offset: u64,
     /// Why it is no frame; `None` at the end of what was to be walked.
     pub fault: Option<Fault>,
@@ -84,7 +85,7 @@ pub fn frames<S: Source, E: From<S::Error>>(
             }
         }
     }
-    Ok(ScanEnd { offset: offset.min(end), fault: None })
+    Ok(ScanEnd { offset, fault: None })
 }
 
 /// What stands behind the last frame of an unsealed segment.

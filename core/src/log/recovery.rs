@@ -307,13 +307,14 @@ fn open_active<S: Storage>(
         return Err(Corruption::new(id, offset, expected, found).into());
     }
     report.scanned_events = u64::from(scanned.index.event_count());
-    report.clean = scanned.vouched && left.torn_len == 0;
+    report.clean = scanned.vouched && left.torn_len == 0 && offset <= len;
     if left.torn_len > 0 {
         report.torn_tail = Some(TornTail { file: id, offset, len: left.torn_len });
     }
     let mut tail = Tail { offset, synced_len: scanned.synced_len, vouched: scanned.vouched };
     if access == Access::Write {
-        if left.torn_len > 0 {
+        // A file may also end within the padding of its last frame.
+        if left.torn_len > 0 || len < offset {
             file.set_len(offset)?;
         }
         if !report.clean {
@@ -393,7 +394,7 @@ pub(crate) fn index_frames<F: StorageFile>(
         scanned.vouched = frame.record_count == 0 && frame.synced_len == offset;
         Ok::<(), StoreError>(())
     })?;
-    scanned.index.set_frames_end(walked.offset);
+    scanned.index.set_frames_end(walked.offset.min(end));
     scanned.end = walked;
     Ok(scanned)
 }
