@@ -92,9 +92,11 @@ impl<S: Storage, H: Host> Log<S, H> {
         let frames_hash = self.frames.finish(&*active.file, frames_end)?;
         let block = active.index.read().encode(active.header.salt);
         let footer = self.footer(&active, frames_hash, block.len() as u64);
+        self.clean_tail(&active)?;
         Self::allow_fill(&active, false);
         if let Err(error) = write_seal(&*active.file, frames_end, &block, &footer) {
-            // The frames are whole; what stands behind them is a torn tail to anyone who opens.
+            // A footer that was written all the same must not be found behind later frames. It
+            // is tried again before the next write if this fails.
             self.soiled = true;
             let _ = self.clean_tail(&active);
             Self::allow_fill(&active, true);

@@ -264,10 +264,13 @@ impl<S: Storage, H: Host> Log<S, H> {
         Ok(())
     }
 
-    /// Cuts off what a failed write may have left, so that no stale frame is ever found there.
+    /// Cuts off what a failed write may have left, so that no stale frame or footer is ever found
+    /// there. The cut is synced before anything is written in its place: else a power cut could
+    /// undo the cut and keep the new bytes, with stale frames right behind them.
     pub(super) fn clean_tail(&mut self, active: &ActiveSegment<S>) -> Result<(), StoreError> {
         if self.soiled {
             self.cut(active, self.tail.offset)?;
+            active.file.sync_data().map_err(|error| self.poisoned_by(error))?;
             self.soiled = false;
         }
         Ok(())
