@@ -1,5 +1,6 @@
 //! The proof of Annals.
 
 pub mod policy_suite;
+pub mod conformance;
 pub mod sim_disk;
 pub mod storage_contract;
