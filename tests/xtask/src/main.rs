@@ -1,2 +1,73 @@
-//! What a developer of Annals runs.
-fn main() {}
+//! What a developer of Annals runs: `cargo xtask test`, `setup` and `doctor`.
+//!
+//! One file a sub-command, each with a `pub(crate) fn run`. To add one: write the file, add
+//! a variant to [`Task`] and an arm to `main`. To add a step to `test`: add it to
+//! [`steps::STEPS`]. Everything is installed under one folder of the user's cache, or by apt.
+
+mod context;
+mod doctor;
+mod error;
+mod install;
+mod process;
+mod report;
+mod setup;
+mod steps;
+mod test;
+mod versions;
+mod wasm_toolchain;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::context::{Context, WasmToolchainChoice};
+
+/// What a developer of Annals runs.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+
+    /// Where the wasm32 standard library comes from
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    #[arg(env = "ANNALS_WASM_TOOLCHAIN")]
+    wasm_toolchain: WasmToolchainChoice,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Run everything that proves Annals: format, lints, tests, docs, no_std, wasm
+    Test(test::Options),
+    /// Install what `test` needs, and run nothing
+    Setup,
+    /// Show which tools are there, and how to get the others
+    Doctor,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = Context::new(arguments.wasm_toolchain).and_then(|context| match arguments.task {
+        Task::Test(options) => test::run(&context, &options),
+        Task::Setup => setup::run(&context),
+        Task::Doctor => doctor::run(&context),
+    });
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {}", error::with_causes(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Arguments::command().debug_assert();
+    }
+}
