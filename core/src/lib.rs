@@ -5,6 +5,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod cursor;
 pub mod format;
 pub mod index;
 pub mod log;
@@ -13,6 +14,7 @@ pub mod policy;
 pub mod storage;
 mod sync;
 
+pub use cursor::*;
 pub use format::segment::StoreId;
 pub use log::*;
 pub use model::*;

@@ -2,5 +2,8 @@
 
 pub mod policy_suite;
 pub mod conformance;
+pub mod conformance;
+pub mod fixture;
+pub mod policy_suite;
 pub mod sim_disk;
 pub mod storage_contract;

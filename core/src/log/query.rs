@@ -75,6 +75,14 @@ impl<S: Storage> Query<S> {
         self
     }
 
+    /// Only events from this sequence on, found by seek. To be said before the first event is
+    /// taken.
+    #[must_use]
+    pub fn starting_at(mut self, first: Sequence) -> Self {
+        self.left.start = self.left.start.max(first);
+        self
+    }
+
     /// At most so many events.
     #[must_use]
     pub fn limit(mut self, limit: u64) -> Self {
