@@ -23,6 +23,7 @@ pub(crate) mod payload;
 pub(crate) mod position;
 pub(crate) mod region;
 pub(crate) mod region_filter;
+pub(crate) mod upcast;
 pub(crate) mod wire;
 
 pub use admission::Admission;
@@ -47,4 +48,5 @@ pub use payload::{
 pub use position::{DagPosition, PositionHint};
 pub use region::Region;
 pub use region_filter::{EntityFilter, KindFilter, Span};
+pub use upcast::Upcasts;
 pub use wire::{HeaderError, HeaderRef};

@@ -3,8 +3,11 @@
 use crate::format::Fault;
 use crate::format::record::{RecordRef, RecordState};
 use crate::model::payload::decode_bytes;
+use crate::model::upcast::is_older;
 use crate::model::wire::{HeaderRef, decode_header};
-use crate::model::{CodecError, Coordinate, Event, EventHeader, Hash, Payload, Sequence};
+use crate::model::{
+    CodecError, Coordinate, Event, EventHeader, EventPayload, Hash, Payload, Sequence, Upcasts,
+};
 use alloc::format;
 use alloc::string::ToString;
 use serde::de::DeserializeOwned;
@@ -82,6 +85,20 @@ impl<'a> EventRef<'a> {
         match self.content {
             Content::Whole { payload, .. } => decode_bytes(self.header.payload_format(), payload),
             Content::Erased { content_hash } => Err(CodecError::Erased { content_hash }),
+        }
+    }
+
+    /// Decodes the payload as the newest version of its type, lifting an older one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Event::decode_as`].
+    pub fn decode_as<T: EventPayload>(&self, upcasts: &Upcasts) -> Result<T, CodecError> {
+        let kind = self.header.kind();
+        if is_older::<T>(kind, self.header.payload_version())? {
+            upcasts.lift(kind, self.to_payload(), T::VERSION)?.decode()
+        } else {
+            self.decode()
         }
     }
 

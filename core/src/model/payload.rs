@@ -380,6 +380,34 @@ pub enum CodecError {
         /// The hash of what was erased.
         content_hash: Hash,
     },
+    /// The event is of another kind than the type that was asked for.
+    #[error("the event is of kind {found}, not {expected}")]
+    OtherKind {
+        /// The kind of the type.
+        expected: EventKind,
+        /// The kind of the event.
+        found: EventKind,
+    },
+    /// A newer program wrote the payload: this one does not know its version.
+    #[error("the payload of kind {kind} has version {found}, this program knows up to {known}")]
+    NewerVersion {
+        /// The kind.
+        kind: EventKind,
+        /// The payload's version.
+        found: u16,
+        /// The newest version that this program knows.
+        known: u16,
+    },
+    /// No upcast is registered for a step that an older payload needs.
+    #[error("no upcast of kind {kind} from version {from}, which is to become version {to}")]
+    NoUpcast {
+        /// The kind.
+        kind: EventKind,
+        /// The version that the step starts from.
+        from: u16,
+        /// The version that was asked for.
+        to: u16,
+    },
 }
 
 impl CodecError {
