@@ -6,6 +6,11 @@
 //! simulated disk can show (power cuts, every fault) is in `crash`, exhaustive damage in
 //! `corruption`.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "a test hands its backend over, so that nobody else has its files open"
+)]
+
 mod append;
 mod batch;
 mod damage;

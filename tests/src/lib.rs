@@ -1,9 +1,8 @@
 //! The proof of Annals.
 
-pub mod policy_suite;
-pub mod conformance;
 pub mod conformance;
 pub mod fixture;
+pub mod model;
 pub mod policy_suite;
 pub mod sim_disk;
 pub mod storage_contract;
