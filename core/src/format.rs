@@ -16,6 +16,7 @@ mod crc;
 pub mod frame;
 pub mod index_block;
 pub mod packed;
+pub mod pruned;
 pub mod record;
 pub mod scan;
 pub mod segment;

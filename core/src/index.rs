@@ -16,7 +16,7 @@ pub(crate) use sealed::directory as sealed_directory;
 pub(crate) use sealed::{IndexError, PageSource, SealedIndex, SegmentFilter};
 pub(crate) use select::{Direction, Plan};
 
-use crate::model::{EntityFilter, EventId, EventKind, Sequence, Version};
+use crate::model::{EntityFilter, EventId, EventKind, Hash, Sequence, Version};
 use core::ops::Range;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -49,6 +49,14 @@ pub(crate) enum ListOf {
     Kind(u32),
     Correlation(EventId),
     Causation(EventId),
+}
+
+/// The newest event of a stream, where retention has dropped it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PrunedHead {
+    pub(crate) version: Version,
+    pub(crate) sequence: Sequence,
+    pub(crate) hash: Hash,
 }
 
 /// One segment's index, as the selection reads it. Names are numbered within the segment.

@@ -5,6 +5,7 @@
 //! log for as long as it is held; a batch is visible whole or not at all. Opening is recovery:
 //! there is no other path.
 
+mod compaction;
 mod config;
 mod decode;
 mod error;
@@ -24,6 +25,9 @@ mod stats;
 mod walk;
 mod writer;
 
+pub use compaction::{
+    Compacted, Compaction, CompactionConfig, CompactionProgress, EventPredicate, Strategy,
+};
 pub use config::{Durability, Host, LogConfig};
 pub use decode::EventRef;
 pub use error::{Corruption, StoreError};

@@ -94,6 +94,16 @@ columns! {
     IdBucketStarts,
     /// `fingerprint << ordinal_bits | ordinal`, by bucket.
     IdEntries,
+    /// Where each name starts in `PrunedNames`, and its end.
+    PrunedNameStarts,
+    /// The entities whose newest events are gone, sorted.
+    PrunedNames,
+    /// The version of the newest event that is gone, by pruned name.
+    PrunedVersions,
+    /// Its sequence.
+    PrunedSequences,
+    /// Its hash, 32 bytes each.
+    PrunedHashes,
     /// The descriptor of the binary fuse filter over ids and entities; empty if there is none.
     FilterDescriptor,
     /// Its fingerprints.

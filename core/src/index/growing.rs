@@ -6,9 +6,12 @@
 mod answers;
 mod encode;
 
-use super::{KeyHasher, Ordinal};
+use super::{KeyHasher, Ordinal, PrunedHead};
+use crate::format::pruned::PrunedRun;
 use crate::format::usize_of;
 use crate::model::{Coordinate, EventId, EventKind, Hash, Sequence, Version};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 use hashbrown::{HashMap, HashTable};
 
@@ -102,6 +105,8 @@ pub(crate) struct GrowingIndex {
     kinds: Vec<(EventKind, Vec<Ordinal>)>,
     correlations: HashMap<EventId, Postings>,
     causations: HashMap<EventId, Postings>,
+    /// The newest pruned event of each entity that has none behind it.
+    pruned: BTreeMap<String, PrunedHead>,
     id_min: EventId,
     id_max: EventId,
     frames_end: u64,
@@ -127,9 +132,23 @@ impl GrowingIndex {
             kinds: Vec::new(),
             correlations: HashMap::new(),
             causations: HashMap::new(),
+            pruned: BTreeMap::new(),
             id_min: EventId::from_bytes([0xFF; 16]),
             id_max: EventId::from_bytes([0; 16]),
             frames_end: 0,
+        }
+    }
+
+    /// Notes events that are gone. To be told after all events of the segment.
+    pub(crate) fn push_pruned(&mut self, run: &PrunedRun) {
+        let hash = self.hasher.name(&run.entity);
+        let newest = self.head(&run.entity, hash).map(|(version, ..)| version);
+        let known = self.pruned.get(&run.entity).map(|head| head.version);
+        if newest.max(known).is_none_or(|version| version < run.last_version) {
+            let PrunedRun { last_version, last_sequence, last_hash, .. } = *run;
+            let head =
+                PrunedHead { version: last_version, sequence: last_sequence, hash: last_hash };
+            self.pruned.insert(run.entity.clone(), head);
         }
     }
 

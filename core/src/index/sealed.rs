@@ -7,11 +7,11 @@
 
 use super::growing::{id_bucket, id_buckets, ordinal_bits};
 use super::page_cache::Page;
-use super::{KeyHasher, ListOf, Ordinal, PostingKey, PostingList, SegmentIndex};
+use super::{KeyHasher, ListOf, Ordinal, PostingKey, PostingList, PrunedHead, SegmentIndex};
 use crate::format::index_block::{Column, Directory, PAGE_LEN, PAGE_PAYLOAD_LEN};
 use crate::format::packed::ColumnRef;
 use crate::format::{read_u32, read_u64, usize_of};
-use crate::model::{EntityFilter, EventId, EventKind, Sequence, Version};
+use crate::model::{EntityFilter, EventId, EventKind, Hash, Sequence, Version};
 use crate::storage::StorageError;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -150,6 +150,19 @@ impl<'a, P: PageSource> SealedIndex<'a, P> {
         let Some(last) = list.len.checked_sub(1) else { return Ok(None) };
         let ordinal = self.posting(&list, last)?;
         Ok(Some((self.version_at(ordinal)?, ordinal)))
+    }
+
+    /// The newest event of an entity, where it is pruned and no other of the segment is newer.
+    pub(crate) fn pruned_head(&mut self, entity: &str) -> Result<Option<PrunedHead>, IndexError> {
+        let Some(number) = self.find_name(PRUNED_NAMES, entity)? else { return Ok(None) };
+        let version = Version::new(self.value(Column::PrunedVersions, number)?);
+        let sequence = Sequence::new(self.value(Column::PrunedSequences, number)?);
+        let mut hash = Vec::with_capacity(32);
+        let at = number.saturating_mul(32);
+        self.blob(Column::PrunedHashes, at..at.saturating_add(32), &mut hash)?;
+        let damaged = self.damaged(Column::PrunedHashes, "hashes of 32 bytes");
+        let hash: [u8; 32] = hash.try_into().map_err(|_| damaged)?;
+        Ok(Some(PrunedHead { version, sequence, hash: Hash::from_bytes(hash) }))
     }
 
     fn name(&mut self, number: u32, starts: Column, names: Column) -> Result<String, IndexError> {
@@ -334,6 +347,7 @@ impl<'a, P: PageSource> SealedIndex<'a, P> {
 }
 
 const ENTITY_NAMES: [Column; 2] = [Column::EntityNameStarts, Column::EntityNames];
+const PRUNED_NAMES: [Column; 2] = [Column::PrunedNameStarts, Column::PrunedNames];
 const SCOPE_NAMES: [Column; 2] = [Column::ScopeNameStarts, Column::ScopeNames];
 
 impl<P: PageSource> SegmentIndex for SealedIndex<'_, P> {

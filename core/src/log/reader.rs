@@ -1,6 +1,6 @@
 //! What readers see: one prefix of the log, for as long as they hold it.
 
-use crate::index::{Ordinal, PostingKey, SegmentIndex};
+use crate::index::{Ordinal, PostingKey, PrunedHead, SegmentIndex};
 use crate::log::StoreError;
 use crate::log::decode::EventRef;
 use crate::log::fetch::{Place, Span};
@@ -44,6 +44,17 @@ pub struct StreamHead {
     pub version: Version,
     /// Its place in the store.
     pub sequence: Sequence,
+}
+
+/// Where a stream's newest event is, or was.
+enum Head {
+    /// In the segment at this place of the view.
+    Event {
+        at: usize,
+        version: Version,
+        place: Place,
+    },
+    Pruned(PrunedHead),
 }
 
 impl<S: Storage> Reader<S> {
@@ -99,23 +110,31 @@ impl<S: Storage> Reader<S> {
         self.query(&Region::stream(entity))
     }
 
-    /// The newest event of a stream; `None` where it has none.
+    /// The newest event of a stream; `None` where it never had one. Retention may have dropped the
+    /// event itself: the stream's versions go on behind it.
     ///
     /// # Errors
     ///
     /// Storage errors and corruption.
     pub fn head(&self, entity: &str) -> Result<Option<StreamHead>, StoreError> {
-        let Some((_, version, place)) = self.head_place(entity)? else { return Ok(None) };
-        Ok(Some(StreamHead { version, sequence: place.sequence }))
+        Ok(self.find_head(entity)?.map(|head| match head {
+            Head::Event { version, place, .. } => StreamHead { version, sequence: place.sequence },
+            Head::Pruned(PrunedHead { version, sequence, .. }) => StreamHead { version, sequence },
+        }))
     }
 
     /// The newest version of a stream and the hash that its next event will name.
     pub(crate) fn head_hash(&self, entity: &str) -> Result<Option<(Version, Hash)>, StoreError> {
-        let Some((at, version, place)) = self.head_place(entity)? else { return Ok(None) };
-        let Some(segment) = self.view.at(at) else { return Ok(None) };
-        let mut span = Span::default();
-        span.load(&segment, &[place])?;
-        Ok(Some((version, span.event_hash(&segment, &place)?)))
+        match self.find_head(entity)? {
+            None => Ok(None),
+            Some(Head::Pruned(PrunedHead { version, hash, .. })) => Ok(Some((version, hash))),
+            Some(Head::Event { at, version, place }) => {
+                let Some(segment) = self.view.at(at) else { return Ok(None) };
+                let mut span = Span::default();
+                span.load(&segment, &[place])?;
+                Ok(Some((version, span.event_hash(&segment, &place)?)))
+            }
+        }
     }
 
     /// Runs `take` on the event with an id.
@@ -172,24 +191,28 @@ impl<S: Storage> Reader<S> {
         }
     }
 
-    /// The segment, version and place of a stream's newest event that this reader sees.
-    fn head_place(&self, entity: &str) -> Result<Option<(usize, Version, Place)>, StoreError> {
-        let hash = self.shared.hasher.name(entity);
+    /// A stream's newest event that this reader sees.
+    fn find_head(&self, entity: &str) -> Result<Option<Head>, StoreError> {
         if let Some(active) = &self.view.active
             && let Some((version, place)) = self.active_head(active, entity)?
         {
-            return Ok(Some((self.view.sealed.len(), version, place)));
+            return Ok(Some(Head::Event { at: self.view.sealed.len(), version, place }));
         }
+        let hash = self.shared.hasher.name(entity);
         for (at, sealed) in self.view.sealed.iter().enumerate().rev() {
             if !sealed.may_contain(&self.shared, hash)? {
                 continue;
             }
             let found = sealed.with_index(&self.shared, |index| {
+                if let Some(pruned) = index.pruned_head(entity)? {
+                    return Ok(Some(Head::Pruned(pruned)));
+                }
                 let Some((version, ordinal)) = index.head(entity)? else { return Ok(None) };
-                Ok(Some((version, place_at(index, ordinal, sealed.footer.frames_end)?)))
+                let place = place_at(index, ordinal, sealed.footer.frames_end)?;
+                Ok(Some(Head::Event { at, version, place }))
             })?;
-            if let Some((version, place)) = found {
-                return Ok(Some((at, version, place)));
+            if found.is_some() {
+                return Ok(found);
             }
         }
         Ok(None)

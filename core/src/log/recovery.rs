@@ -4,6 +4,7 @@
 //! tail is cut and reported; a tail that a later frame vouches for is corruption. Half-made files
 //! were never acknowledged and are removed. An I/O error is never taken for an end of file.
 
+use crate::format::pruned::PrunedRun;
 use crate::format::scan::{self, ScanEnd};
 use crate::format::segment::{
     HeaderFault, SEGMENT_FOOTER_LEN, SEGMENT_HEADER_LEN, SegmentFooter, SegmentHeader, StoreId,
@@ -114,7 +115,7 @@ pub(crate) fn recover<S: Storage>(
     for Found { file, header, footer, .. } in found {
         let Some(footer) = footer else { continue };
         (end, hlc) = (footer.end_sequence, footer.last_hlc);
-        let segment = SealedSegment::new(header, footer, file);
+        let segment = SealedSegment::new(header, footer, file, Arc::clone(storage));
         view.sealed.push(Arc::new(segment));
     }
     let mut tail = Tail::default();
@@ -407,6 +408,9 @@ fn index_record(
 ) -> Result<(), (&'static str, alloc::string::String)> {
     use crate::format::record::RecordState;
     if record.state == RecordState::Pruned {
+        let run = PrunedRun::decode(record)
+            .map_err(|fault| ("the mark of pruned events", fault.found.into_owned()))?;
+        scanned.index.push_pruned(&run);
         return Ok(());
     }
     let header = decode_header(record.header)

@@ -1,7 +1,7 @@
 //! The segments of an open store, as the writer and the readers share them.
 //!
 //! A segment is immutable but for the active one, which only grows. Whoever holds a view keeps
-//! its segments readable.
+//! its segments readable; one that a compaction has replaced is removed with its last view.
 
 use crate::format::index_block::{Directory, PAGE_LEN, page_payload, stream_len};
 use crate::format::segment::{SegmentFooter, SegmentHeader};
@@ -20,6 +20,7 @@ use crate::sync::{Mutex, RwLock};
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 /// The segment that is written to.
 pub(crate) struct ActiveSegment<S: Storage> {
@@ -34,7 +35,9 @@ pub(crate) struct SealedSegment<S: Storage> {
     pub(crate) header: SegmentHeader,
     pub(crate) footer: SegmentFooter,
     pub(crate) file: Arc<S::File>,
+    storage: Arc<S>,
     parts: RwLock<Parts>,
+    retired: AtomicBool,
 }
 
 /// What of a sealed index is held in memory besides cached pages.
@@ -47,8 +50,19 @@ struct Parts {
 }
 
 impl<S: Storage> SealedSegment<S> {
-    pub(crate) fn new(header: SegmentHeader, footer: SegmentFooter, file: Arc<S::File>) -> Self {
-        SealedSegment { header, footer, file, parts: RwLock::new(Parts::default()) }
+    pub(crate) fn new(
+        header: SegmentHeader,
+        footer: SegmentFooter,
+        file: Arc<S::File>,
+        storage: Arc<S>,
+    ) -> Self {
+        let (parts, retired) = (RwLock::new(Parts::default()), AtomicBool::new(false));
+        SealedSegment { header, footer, file, storage, parts, retired }
+    }
+
+    /// Has the file removed when the last view of it is dropped.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
     }
 
     pub(crate) fn file_id(&self) -> FileId {
@@ -151,6 +165,15 @@ impl<S: Storage> SealedSegment<S> {
         match scanned.end.fault {
             Some(fault) => Err(StoreError::corruption(self.file_id(), 0, fault)),
             None => Ok(scanned.index),
+        }
+    }
+}
+
+impl<S: Storage> Drop for SealedSegment<S> {
+    fn drop(&mut self) {
+        if self.retired.load(Ordering::Acquire) {
+            // A file that stays is removed when the store opens: its successor names it.
+            let _ = self.storage.remove(self.file_id());
         }
     }
 }

@@ -21,7 +21,7 @@ fn conflict<T: core::fmt::Debug>(answer: Result<T, StoreError>) -> EventId {
 
 /// The same receipt, but for what is known about stable storage by now.
 fn same(replayed: &AppendReceipt, original: &AppendReceipt) {
-    let mut replayed = replayed.clone();
+    let mut replayed = *replayed;
     replayed.durable = original.durable;
     assert_eq!(&replayed, original);
 }

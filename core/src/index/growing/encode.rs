@@ -7,6 +7,7 @@ use crate::format::index_block::{Column, IndexBlockWriter};
 use crate::format::usize_of;
 use crate::index::Ordinal;
 use crate::model::EventId;
+use alloc::string::String;
 use alloc::vec::Vec;
 use hashbrown::HashMap;
 use xorf::{BinaryFuse8, DmaSerializable};
@@ -30,6 +31,7 @@ impl GrowingIndex {
         let causations =
             [Column::CausationKeys, Column::CausationPostingStarts, Column::CausationPostings];
         encode_causes(&mut writer, &self.causations, causations);
+        self.encode_pruned(&mut writer);
         self.encode_ids(&mut writer);
         self.encode_filter(&mut writer);
         writer.finish(salt)
@@ -104,6 +106,15 @@ impl GrowingIndex {
         encode_postings(writer, postings, [Column::KindPostingStarts, Column::KindPostings]);
     }
 
+    fn encode_pruned(&self, writer: &mut IndexBlockWriter) {
+        writer.column(Column::PrunedNameStarts, starts(self.pruned.keys().map(String::len)));
+        writer.bytes(Column::PrunedNames, self.pruned.keys());
+        let heads = self.pruned.values();
+        writer.column(Column::PrunedVersions, heads.clone().map(|head| head.version.get()));
+        writer.column(Column::PrunedSequences, heads.clone().map(|head| head.sequence.get()));
+        writer.bytes(Column::PrunedHashes, heads.map(|head| head.hash.as_bytes()));
+    }
+
     fn encode_ids(&self, writer: &mut IndexBlockWriter) {
         let buckets = id_buckets(self.event_count());
         let shift = ordinal_bits(self.event_count());
@@ -129,7 +140,8 @@ impl GrowingIndex {
     }
 
     fn encode_filter(&self, writer: &mut IndexBlockWriter) {
-        let names = self.entity_names().map(|name| self.hasher.name(name));
+        let pruned = self.pruned.keys().map(String::as_str);
+        let names = self.entity_names().chain(pruned).map(|name| self.hasher.name(name));
         let ids = self.ids.iter().map(|slot| u64::from(slot.hash));
         let mut keys: Vec<u64> = names.chain(ids).collect();
         keys.sort_unstable();

@@ -1,0 +1,204 @@
+//! The segment that a compaction writes.
+
+use super::{Compaction, CompactionProgress};
+use crate::format::frame::{self, FRAME_HEADER_LEN};
+use crate::format::pruned::PrunedRun;
+use crate::format::record::{self, RecordRef, RecordState};
+use crate::format::segment::SegmentFooter;
+use crate::index::{GrowingIndex, IndexEntry};
+use crate::log::StoreError;
+use crate::log::decode::EventRef;
+use crate::log::segments::SealedSegment;
+use crate::log::shared::Shared;
+use crate::model::{EventId, Hash, Sequence};
+use crate::storage::{Storage, StorageFile};
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Frames are closed when they have so many bytes, and written.
+const FRAME_LEN: usize = 256 * 1024;
+
+/// The segment that is being written.
+pub(super) struct Output<'a, S: Storage> {
+    file: &'a Arc<S::File>,
+    shared: &'a Shared<S>,
+    salt: u32,
+    /// Where the frame that is being filled will be written.
+    offset: u64,
+    frame: Vec<u8>,
+    first_sequence: Sequence,
+    next_sequence: Sequence,
+    records: u32,
+    index: GrowingIndex,
+    hasher: blake3::Hasher,
+    pruned: BTreeMap<String, Vec<PrunedRun>>,
+    pub(super) progress: CompactionProgress,
+}
+
+impl<'a, S: Storage> Output<'a, S> {
+    pub(super) fn begin(
+        compaction: &'a Compaction<S>,
+        file: &'a Arc<S::File>,
+        total_bytes: u64,
+    ) -> Result<Self, StoreError> {
+        let header = compaction.header.encode();
+        file.write_all_at(&header, 0)?;
+        file.sync_data()?;
+        compaction.storage.sync_dir()?;
+        let mut bytes = Vec::with_capacity(2 * FRAME_LEN);
+        frame::begin(&mut bytes);
+        let base = compaction.header.base_sequence;
+        Ok(Output {
+            file,
+            shared: &compaction.shared,
+            salt: compaction.header.salt,
+            offset: header.len() as u64,
+            frame: bytes,
+            first_sequence: base,
+            next_sequence: base,
+            records: 0,
+            index: GrowingIndex::new(compaction.shared.hasher),
+            hasher: blake3::Hasher::new(),
+            pruned: BTreeMap::new(),
+            progress: CompactionProgress { total_bytes, ..CompactionProgress::default() },
+        })
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.frame.len() >= FRAME_LEN
+    }
+
+    pub(super) fn push(
+        &mut self,
+        event: &EventRef<'_>,
+        old: &RecordRef<'_>,
+        erased: Option<Hash>,
+    ) -> Result<(), StoreError> {
+        // The sequences of one frame have no gap.
+        if event.sequence() != self.next_sequence {
+            self.flush()?;
+            self.first_sequence = event.sequence();
+        }
+        let start = record::begin(&mut self.frame);
+        self.frame.extend_from_slice(old.header);
+        let content_at = self.frame.len();
+        let state = match &erased {
+            Some(hash) => {
+                self.frame.extend_from_slice(hash.as_bytes());
+                RecordState::Erased
+            }
+            None => {
+                self.frame.extend_from_slice(old.content);
+                old.state
+            }
+        };
+        record::finish(&mut self.frame, start, content_at, state, self.salt);
+        let header = event.header();
+        let own = |correlation: &EventId| *correlation != header.id();
+        let entry = IndexEntry {
+            sequence: event.sequence(),
+            offset: self.offset + start as u64,
+            coordinate: &header.coordinate(),
+            entity_hash: self.shared.hasher.name(header.entity()),
+            kind: header.kind(),
+            timestamp_us: header.timestamp_us(),
+            version: header.version(),
+            id: header.id(),
+            correlation: Some(header.correlation()).filter(own),
+            causation: header.causation(),
+            event_hash: None,
+        };
+        self.index.push(&entry).map_err(|what| StoreError::InvalidInput(what.to_string()))?;
+        self.records += 1;
+        self.next_sequence = event.sequence().next();
+        self.progress.kept_events += 1;
+        Ok(())
+    }
+
+    /// Notes events that are gone, joined with the ones right before them in their stream.
+    pub(super) fn prune(&mut self, run: PrunedRun) {
+        let runs = self.pruned.entry(run.entity.clone()).or_default();
+        match runs.last_mut() {
+            Some(last) if last.last_version.checked_next() == Some(run.first_version) => {
+                let PrunedRun { last_version, last_sequence, last_hash, .. } = run;
+                *last = PrunedRun { last_version, last_sequence, last_hash, ..last.clone() };
+            }
+            _ => runs.push(run),
+        }
+    }
+
+    /// Closes the frame that is being filled, if it has records, and writes it.
+    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
+        if self.records == 0 {
+            self.first_sequence = self.next_sequence;
+            return Ok(());
+        }
+        let (first, salt) = (self.first_sequence, self.salt);
+        // The footer vouches for all of them, no frame for another.
+        frame::finish(&mut self.frame, 0, first, 0, self.records, salt);
+        self.file.write_all_at(&self.frame, self.offset)?;
+        self.hasher.update(&self.frame);
+        self.offset += self.frame.len() as u64;
+        self.frame.clear();
+        frame::begin(&mut self.frame);
+        assert_eq!(self.frame.len(), FRAME_HEADER_LEN, "an empty frame is its header");
+        self.records = 0;
+        self.first_sequence = self.next_sequence;
+        Ok(())
+    }
+
+    /// Writes the marks, the index and the footer, and syncs it all.
+    pub(super) fn finish(
+        mut self,
+        compaction: &Compaction<S>,
+    ) -> Result<(SealedSegment<S>, CompactionProgress), StoreError> {
+        self.flush()?;
+        let last = compaction.inputs.last().expect("a compaction has inputs");
+        self.next_sequence = last.footer.end_sequence;
+        self.first_sequence = self.next_sequence;
+        for run in core::mem::take(&mut self.pruned).into_values().flatten() {
+            run.encode(&mut self.frame, self.salt);
+            self.records += 1;
+            self.index.push_pruned(&run);
+            if self.is_full() {
+                self.flush()?;
+            }
+        }
+        self.flush()?;
+        self.index.set_frames_end(self.offset);
+        let block = self.index.encode(self.salt);
+        let footer = self.footer(compaction, block.len() as u64);
+        let mut tail = block;
+        tail.extend_from_slice(&footer.encode());
+        self.file.write_all_at(&tail, self.offset)?;
+        self.file.set_len(self.offset + tail.len() as u64)?;
+        self.file.sync_data()?;
+        let (header, file) = (compaction.header.clone(), Arc::clone(self.file));
+        let storage = Arc::clone(&compaction.storage);
+        Ok((SealedSegment::new(header, footer, file, storage), self.progress))
+    }
+
+    fn footer(&self, compaction: &Compaction<S>, index_len: u64) -> SegmentFooter {
+        let (first, last) = (&compaction.inputs[0].footer, compaction.inputs.last());
+        let last = &last.expect("a compaction has inputs").footer;
+        let (time_min_us, time_max_us) = self.index.time_range_us().unwrap_or_default();
+        let (id_min, id_max) = self.index.id_range();
+        SegmentFooter {
+            number: compaction.header.number,
+            frames_end: self.offset,
+            index_len,
+            first_sequence: first.first_sequence,
+            end_sequence: last.end_sequence,
+            event_count: u64::from(self.index.event_count()),
+            time_min_us,
+            time_max_us,
+            last_hlc: last.last_hlc,
+            id_min,
+            id_max,
+            frames_hash: Hash::from_bytes(*self.hasher.finalize().as_bytes()),
+            chain_hash: last.chain_hash,
+        }
+    }
+}

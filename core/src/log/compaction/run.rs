@@ -1,0 +1,206 @@
+//! Running a compaction: every record of the inputs is read, decided on and written.
+
+use super::output::Output;
+use super::{Compacted, Compaction, CompactionProgress, Strategy};
+use crate::format::pruned::PrunedRun;
+use crate::format::record::{RecordRef, RecordState};
+use crate::format::{Fault, scan};
+use crate::log::decode::EventRef;
+use crate::log::segments::SealedSegment;
+use crate::log::source::FileSource;
+use crate::log::{Corruption, StoreError};
+use crate::model::Sequence;
+use crate::storage::{FileId, Storage, StorageError};
+use alloc::sync::Arc;
+use core::ops::ControlFlow;
+
+impl<S: Storage> Compaction<S> {
+    /// The sequence behind the last segment taken: where to look for the next compaction.
+    #[must_use]
+    pub fn end(&self) -> Sequence {
+        self.inputs.last().map_or(Sequence::ZERO, |input| input.footer.end_sequence)
+    }
+
+    /// Writes the output. To be run beside appends and readers; `progress` is told how far it is
+    /// and may stop it. `Ok(None)` where there is nothing to change, or it was stopped.
+    ///
+    /// # Errors
+    ///
+    /// Corruption of an input and storage errors. Nothing has changed then.
+    pub fn run(
+        &self,
+        mut progress: impl FnMut(&CompactionProgress) -> ControlFlow<()>,
+    ) -> Result<Option<Compacted<S>>, StoreError> {
+        if self.inputs.len() == 1 && !self.changes_anything()? {
+            return Ok(None);
+        }
+        let id = FileId::segment(self.header.number);
+        let file = Arc::new(self.storage.create(id)?);
+        let written = self.write(&file, &mut progress);
+        match written {
+            Ok(Some((output, progress))) => Ok(Some(Compacted {
+                shared: Arc::clone(&self.shared),
+                inputs: self.inputs.clone(),
+                output: Arc::new(output),
+                progress,
+            })),
+            stopped => {
+                drop(file);
+                // A half-made output is removed when the store opens, if it stays now.
+                let _ = self.storage.remove(id);
+                stopped.map(|_| None)
+            }
+        }
+    }
+
+    /// Whether the strategy changes any event of a segment that would be written alone.
+    fn changes_anything(&self) -> Result<bool, StoreError> {
+        let mut changes = false;
+        for input in &self.inputs {
+            each_record(input, |_, record, sequence| {
+                if record.state == RecordState::Pruned || changes {
+                    return Ok(());
+                }
+                let event = event_of(input, record, sequence)?;
+                changes = match &self.strategy {
+                    Strategy::Merge => false,
+                    Strategy::Retention(keep) => !keep(&event),
+                    Strategy::Erase(erase) => record.state == RecordState::Whole && erase(&event),
+                };
+                Ok::<(), StoreError>(())
+            })?;
+        }
+        Ok(changes)
+    }
+
+    fn write(
+        &self,
+        file: &Arc<S::File>,
+        progress: &mut impl FnMut(&CompactionProgress) -> ControlFlow<()>,
+    ) -> Result<Option<(SealedSegment<S>, CompactionProgress)>, StoreError> {
+        let total_bytes =
+            self.inputs.iter().map(|input| input.footer.frames_end - input.frames_start()).sum();
+        let mut output = Output::begin(self, file, total_bytes)?;
+        for input in &self.inputs {
+            let mut stopped = false;
+            let read_before = output.progress.read_bytes;
+            let walked = each_record(input, |offset, record, sequence| {
+                self.take(&mut output, input, record, sequence)?;
+                output.progress.read_bytes = read_before + (offset - input.frames_start());
+                if output.is_full() {
+                    output.flush()?;
+                    stopped = progress(&output.progress).is_break();
+                }
+                if stopped { Err(Stop::Asked) } else { Ok(()) }
+            });
+            match walked {
+                Ok(()) => {}
+                Err(Stop::Asked) => return Ok(None),
+                Err(Stop::Failed(error)) => return Err(error),
+            }
+            let input_bytes = input.footer.frames_end - input.frames_start();
+            output.progress.read_bytes = read_before + input_bytes;
+        }
+        let finished = output.finish(self)?;
+        let _ = progress(&finished.1);
+        Ok(Some(finished))
+    }
+
+    /// Decides on one record and writes what is left of it.
+    fn take(
+        &self,
+        output: &mut Output<'_, S>,
+        input: &SealedSegment<S>,
+        record: &RecordRef<'_>,
+        sequence: Sequence,
+    ) -> Result<(), StoreError> {
+        if record.state == RecordState::Pruned {
+            let run = PrunedRun::decode(record).map_err(|fault| input.corruption(fault))?;
+            output.prune(run);
+            return Ok(());
+        }
+        let event = event_of(input, record, sequence)?;
+        match &self.strategy {
+            Strategy::Retention(keep) if !keep(&event) => {
+                let header = event.header();
+                output.progress.dropped_events += 1;
+                output.prune(PrunedRun {
+                    entity: header.entity().into(),
+                    first_version: header.version(),
+                    last_version: header.version(),
+                    last_sequence: sequence,
+                    last_hash: event.event_hash(),
+                });
+                Ok(())
+            }
+            Strategy::Erase(erase) if record.state == RecordState::Whole && erase(&event) => {
+                output.progress.erased_events += 1;
+                output.push(&event, record, Some(event.content_hash()))
+            }
+            _ => output.push(&event, record, None),
+        }
+    }
+}
+
+/// Why a walk over records ended early.
+enum Stop {
+    Asked,
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Stop::Failed(error)
+    }
+}
+
+impl From<StorageError> for Stop {
+    fn from(error: StorageError) -> Self {
+        Stop::Failed(error.into())
+    }
+}
+
+/// Shows `visit` every record of a sealed segment, with its frame's offset and its sequence.
+fn each_record<S: Storage, E>(
+    input: &SealedSegment<S>,
+    mut visit: impl FnMut(u64, &RecordRef<'_>, Sequence) -> Result<(), E>,
+) -> Result<(), E>
+where
+    E: From<StoreError> + From<StorageError>,
+{
+    let (start, end) = (input.frames_start(), input.footer.frames_end);
+    let mut source = FileSource::new(&*input.file, end);
+    let walked = scan::frames(&mut source, start, end, input.header.salt, |offset, frame| {
+        let mut sequence = frame.first_sequence;
+        for record in frame.records() {
+            let (_, record) = record.map_err(|fault| input.corruption(fault.behind(offset)))?;
+            visit(offset, &record, sequence)?;
+            if record.state != RecordState::Pruned {
+                sequence = sequence.next();
+            }
+        }
+        Ok::<(), E>(())
+    })?;
+    match walked.fault {
+        Some(fault) => Err(input.corruption(fault).into()),
+        None => Ok(()),
+    }
+}
+
+fn event_of<'a, S: Storage>(
+    input: &SealedSegment<S>,
+    record: &RecordRef<'a>,
+    sequence: Sequence,
+) -> Result<EventRef<'a>, StoreError> {
+    EventRef::new(*record, sequence).map_err(|fault| input.corruption(fault))
+}
+
+impl<S: Storage> SealedSegment<S> {
+    fn frames_start(&self) -> u64 {
+        self.header.encoded_len() as u64
+    }
+
+    fn corruption(&self, fault: Fault) -> StoreError {
+        Corruption::at(self.file_id(), 0, fault).into()
+    }
+}
