@@ -60,26 +60,19 @@ pub(crate) struct Entry {
 pub(crate) fn summary(entries: &[Entry]) -> String {
     let mut text = format!("{:<12} {:<8} {:>9}   tests\n", "step", "result", "time");
     for entry in entries {
-        let result = match &entry.ending {
-            Ending::Passed => "ok",
-            Ending::Failed(_) => "FAILED",
-            Ending::Skipped(_) => "skipped",
+        let (result, remark) = match &entry.ending {
+            Ending::Passed => ("ok", shown_counts(entry.counts)),
+            Ending::Failed(_) => ("FAILED", shown_counts(entry.counts)),
+            Ending::Skipped(why) => ("skipped", why.clone()),
         };
-        let line = format!(
-            "{:<12} {:<8} {:>9}   {}",
-            entry.step,
-            result,
-            shown_duration(entry.duration),
-            shown_counts(entry.counts)
-        );
+        let time = shown_duration(entry.duration);
+        let line = format!("{:<12} {result:<8} {time:>9}   {remark}", entry.step);
         text.push_str(line.trim_end());
         text.push('\n');
     }
     for entry in entries {
-        match &entry.ending {
-            Ending::Passed => {}
-            Ending::Failed(why) => text.push_str(&format!("\n{} FAILED: {why}\n", entry.step)),
-            Ending::Skipped(why) => text.push_str(&format!("\n{} skipped: {why}\n", entry.step)),
+        if let Ending::Failed(why) = &entry.ending {
+            text.push_str(&format!("\n{} FAILED: {why}\n", entry.step));
         }
     }
     let mut sum = Counts::default();
@@ -254,6 +247,6 @@ test result: FAILED. 5 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; 
         assert!(text.contains("native       ok        1 m 01 s   7 passed, 0 failed, 1 skipped"));
         assert!(text.contains("format       ok        1 m 01 s\n"), "{text}");
         assert!(text.contains("wasm FAILED: boom"));
-        assert!(text.contains("docs skipped: asked for"));
+        assert!(text.contains("docs         skipped   1 m 01 s   asked for\n"), "{text}");
     }
 }
