@@ -1,22 +1,11 @@
-//! The conformance suite, on memory, in a browser's dedicated worker.
+//! The suites of `annals_tests`, on memory, in a browser's dedicated worker.
 //!
-//! A suite is a module of functions that take a storage, and a macro that lists their names.
-//! The list is handed to a macro of the place where the tests run: natively one that writes
-//! `#[test]`, here `worker_tests!`. So `annals_tests` says which tests there are, once:
-//!
-//! ```ignore
-//! #[macro_export]
-//! macro_rules! conformance_tests {
-//!     ($instantiate:ident, $backend:expr) => {
-//!         $instantiate!($backend, $crate::conformance, [b01_.., b02_..]);
-//!     };
-//! }
-//! ```
-//!
-//! and this file runs them all with `conformance_tests!(worker_tests, MemoryStorage::new())`.
+//! A suite is a module of functions and a macro that lists their names, once. The list is
+//! handed to a macro of the place where the tests run: natively one that writes `#[test]`,
+//! here one that writes `#[wasm_bindgen_test]`. A further backend is one more line:
+//! `conformance_tests!(worker_tests, AnotherStorage::new())` in a module of its own.
 #![cfg(target_arch = "wasm32")]
 
-use annals_core::MemoryStorage;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
@@ -35,27 +24,54 @@ macro_rules! worker_tests {
     };
 }
 
-/// What every other suite takes for granted, in the shape of a suite.
+/// Makes a test of each function of the policy suite, which needs no backend.
+macro_rules! policy_worker_tests {
+    ($($name:ident),* $(,)?) => {
+        $(
+            #[wasm_bindgen_test]
+            fn $name() {
+                annals_tests::policy_suite::$name();
+            }
+        )*
+    };
+}
+
+/// What the suites take for granted.
 mod platform {
-    use annals_core::Storage;
+    use annals_core::MemoryStorage;
     use wasm_bindgen::prelude::wasm_bindgen;
+
+    use super::*;
 
     #[wasm_bindgen(inline_js = "export function scope() { return self.constructor.name; }")]
     extern "C" {
         fn scope() -> String;
     }
 
-    pub(crate) fn tests_run_in_a_dedicated_worker(_storage: impl Storage) {
+    #[wasm_bindgen_test]
+    fn tests_run_in_a_dedicated_worker() {
         assert_eq!(scope(), "DedicatedWorkerGlobalScope");
     }
 
-    pub(crate) fn the_storage_keeps_its_contract(storage: impl Storage) {
-        annals_tests::storage_contract::storage_contract(&storage);
+    #[wasm_bindgen_test]
+    fn memory_keeps_the_contract_of_a_storage() {
+        annals_tests::storage_contract::storage_contract(&MemoryStorage::new());
     }
 }
 
-worker_tests!(
-    MemoryStorage::new(),
-    self::platform,
-    [tests_run_in_a_dedicated_worker, the_storage_keeps_its_contract]
-);
+mod memory {
+    use annals_core::MemoryStorage;
+    use annals_tests::conformance_tests;
+
+    use super::*;
+
+    conformance_tests!(worker_tests, MemoryStorage::new());
+}
+
+mod policy {
+    use annals_tests::policy_suite;
+
+    use super::*;
+
+    policy_suite!(policy_worker_tests);
+}
