@@ -1,6 +1,6 @@
 //! The pure behaviours of the policy layer, 42 to 46, as plain functions.
 //!
-//! [`policy_suite!`](crate::policy_suite) hands their names to a macro of the caller, which makes
+//! [`policy_suite!`](macro@crate::policy_suite) hands their names to a macro of the caller, which makes
 //! them tests of its own harness: natively, or in a browser. Nothing here needs a thread, a clock
 //! or unwinding.
 

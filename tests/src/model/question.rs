@@ -103,6 +103,6 @@ impl Question {
     }
 }
 
-fn within<T: PartialOrd>(range: Option<(T, T)>, number: T) -> bool {
+fn within<T: Copy + PartialOrd>(range: Option<(T, T)>, number: T) -> bool {
     range.is_none_or(|(first, last)| first <= number && number <= last)
 }
