@@ -96,19 +96,23 @@ pub(crate) fn recover<S: Storage>(
     let ids = storage.list()?.into_iter().filter(|id| id.kind == FileKind::Segment);
     let mut report = Recovery::default();
     let mut found: Vec<Found<S>> = Vec::new();
+    let mut half_made = Vec::new();
     let mut next_number = 1;
     for id in ids {
         next_number = next_number.max(id.number.saturating_add(1));
         match look_at::<S>(storage, id)? {
             Some(segment) => found.push(segment),
-            None => remove(storage, access, id, &mut report)?,
+            None => half_made.push(id),
         }
     }
     check_store_ids(&found)?;
     let store_id = found.first().map(|segment| segment.header.store_id);
-    settle_compactions(storage, access, &mut found, &mut report)?;
+    half_made.extend(settle_compactions(&mut found));
     found.sort_by_key(|segment| (segment.header.base_sequence, segment.id));
     check_order(&found)?;
+    for id in half_made {
+        remove(storage, access, id, &mut report)?;
+    }
     let unsealed = found.pop_if(|segment| segment.footer.is_none());
     let mut view = View { sealed: Vec::with_capacity(found.len()), active: None };
     let (mut end, mut hlc) = (Sequence::ZERO, Hlc::ZERO);
@@ -163,6 +167,10 @@ fn look_at<S: Storage>(storage: &Arc<S>, id: FileId) -> Result<Option<Found<S>>,
         return Err(Corruption::new(id, 32, expected, found).into());
     }
     let footer = read_footer(&*file, id, len, &header)?;
+    // A segment without a frame goes too: whether its name is on stable storage is not known.
+    if footer.is_none() && header.replaces.is_empty() && has_no_frame(&*file, len, &header)? {
+        return Ok(None);
+    }
     Ok(Some(Found { id, file, len, header, footer }))
 }
 
@@ -192,6 +200,20 @@ fn is_blank<F: StorageFile>(file: &F, len: u64) -> Result<bool, StoreError> {
     }
     let tail = scan::tail(&mut FileSource::new(file, len), start, 0)?;
     Ok(tail.torn_len == 0)
+}
+
+/// Whether nothing stands behind a header, as when its process ended before the first frame.
+fn has_no_frame<F: StorageFile>(
+    file: &F,
+    len: u64,
+    header: &SegmentHeader,
+) -> Result<bool, StoreError> {
+    let start = header.encoded_len() as u64;
+    let mut marker = [0; 4];
+    if len >= start + marker.len() as u64 {
+        file.read_exact_at(&mut marker, start)?;
+    }
+    Ok(marker == [0; 4] && is_blank(file, len)?)
 }
 
 fn read_footer<F: StorageFile>(
@@ -233,13 +255,9 @@ fn check_store_ids<S: Storage>(found: &[Found<S>]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A complete output of a compaction wins over what it replaces, an incomplete one goes.
-fn settle_compactions<S: Storage>(
-    storage: &Arc<S>,
-    access: Access,
-    found: &mut Vec<Found<S>>,
-    report: &mut Recovery,
-) -> Result<(), StoreError> {
+/// A complete output of a compaction wins over what it replaces, an incomplete one goes. Returns
+/// what goes.
+fn settle_compactions<S: Storage>(found: &mut Vec<Found<S>>) -> Vec<FileId> {
     let complete = found.iter().filter(|segment| segment.footer.is_some());
     let replaced: Vec<u64> = complete.flat_map(|segment| segment.header.replaces.clone()).collect();
     let (keep, drop): (Vec<_>, Vec<_>) = core::mem::take(found).into_iter().partition(|segment| {
@@ -247,12 +265,7 @@ fn settle_compactions<S: Storage>(
         !incomplete && !replaced.contains(&segment.id.number)
     });
     *found = keep;
-    for segment in drop {
-        let id = segment.id;
-        core::mem::drop(segment);
-        remove(storage, access, id, report)?;
-    }
-    Ok(())
+    drop.into_iter().map(|segment| segment.id).collect()
 }
 
 /// Every segment begins where the one before ends, and names its chain hash.
@@ -320,6 +333,7 @@ fn open_active<S: Storage>(
         }
         if !report.clean {
             rewrite(&*file, scanned.synced_len, offset)?;
+            file.sync_data()?;
             tail.synced_len = offset;
         }
     }
@@ -330,9 +344,9 @@ fn open_active<S: Storage>(
     Ok(OpenedActive { segment, end, hlc: scanned.hlc, tail })
 }
 
-/// Writes what is not known to be stable once more, and syncs it: after a failed sync, what can
-/// still be read may be on no disk.
-fn rewrite<F: StorageFile>(file: &F, from: u64, to: u64) -> Result<(), StoreError> {
+/// Writes what is not known to be stable once more, for the caller to sync: after a failed sync,
+/// what can still be read may be on no disk.
+pub(super) fn rewrite<F: StorageFile>(file: &F, from: u64, to: u64) -> Result<(), StoreError> {
     const STEP: u64 = 1024 * 1024;
     let mut bytes = Vec::new();
     let mut at = from.min(to);
@@ -342,7 +356,6 @@ fn rewrite<F: StorageFile>(file: &F, from: u64, to: u64) -> Result<(), StoreErro
         file.write_all_at(&bytes, at)?;
         at += bytes.len() as u64;
     }
-    file.sync_data()?;
     Ok(())
 }
 

@@ -92,6 +92,7 @@ impl<S: Storage, H: Host> Log<S, H> {
         let frames_hash = self.frames.finish(&*active.file, frames_end)?;
         let block = active.index.read().encode(active.header.salt);
         let footer = self.footer(&active, frames_hash, block.len() as u64);
+        self.make_close_sure()?;
         self.clean_tail(&active)?;
         Self::allow_fill(&active, false);
         if let Err(error) = write_seal(&*active.file, frames_end, &block, &footer) {

@@ -1,13 +1,13 @@
 //! The single writer of a store.
 
 use crate::format::frame::{self, FRAME_ALIGN};
-use crate::format::segment::{SegmentHeader, StoreId};
+use crate::format::segment::{SEGMENT_FOOTER_LEN, SegmentHeader, StoreId};
 use crate::index::GrowingIndex;
 use crate::index::KeyHasher;
 use crate::log::config::{Durability, Host, LogConfig};
 use crate::log::fill::Fill;
 use crate::log::reader::Reader;
-use crate::log::recovery::{Access, Recovered, Recovery, Tail, recover};
+use crate::log::recovery::{Access, Recovered, Recovery, Tail, recover, rewrite};
 use crate::log::seal::FramesHasher;
 use crate::log::segments::{ActiveSegment, View};
 use crate::log::shared::{Published, Shared};
@@ -67,6 +67,9 @@ pub struct Log<S: Storage, H: Host> {
     pub(super) group: Group,
     pub(super) next_number: u64,
     poison: Option<StorageError>,
+    /// The store was found closed: whether what the close wrote last is on stable storage is not
+    /// known.
+    close_unsure: bool,
     unsynced_events: u32,
     recovery: Recovery,
     random: RandomBytes,
@@ -107,6 +110,10 @@ impl<S: Storage, H: Host> Log<S, H> {
         let frames = FramesHasher::behind(
             view.active.as_ref().map_or(0, |active| active.header.encoded_len()),
         );
+        let close_unsure = match view.active {
+            Some(_) => tail.synced_len < tail.offset,
+            None => !view.sealed.is_empty(),
+        };
         let published = Published { view: Arc::new(view), end, durable_end: end };
         let shared = Arc::new(Shared::new(store_id, config.index_cache_bytes, published));
         let log = Log {
@@ -125,6 +132,7 @@ impl<S: Storage, H: Host> Log<S, H> {
             group: Group::default(),
             next_number,
             poison: None,
+            close_unsure,
             unsynced_events: 0,
             recovery: report,
             random: RandomBytes::default(),
@@ -250,6 +258,7 @@ impl<S: Storage, H: Host> Log<S, H> {
         let Some(active) = self.reader.view.active.clone() else {
             unreachable!("staging makes the active segment")
         };
+        self.make_close_sure()?;
         self.clean_tail(&active)?;
         self.claim(&active, self.tail.offset + self.group.bytes.len() as u64);
         if let Err(error) = active.file.write_all_at(&self.group.bytes, self.tail.offset) {
@@ -417,6 +426,7 @@ impl<S: Storage, H: Host> Log<S, H> {
     }
 
     fn write_vouching_frame(&mut self, active: &ActiveSegment<S>) -> Result<(), StoreError> {
+        self.make_close_sure()?;
         let mut bytes = Vec::new();
         let start = frame::begin(&mut bytes);
         let synced_len = self.tail.offset;
@@ -450,6 +460,7 @@ impl<S: Storage, H: Host> Log<S, H> {
     }
 
     fn begin_segment(&mut self) -> Result<(), StoreError> {
+        self.make_close_sure()?;
         let mut salt = [0; 4];
         self.host.fill_random(&mut salt);
         let header = SegmentHeader {
@@ -483,6 +494,32 @@ impl<S: Storage, H: Host> Log<S, H> {
         let sealed = self.reader.view.sealed.clone();
         self.set_view(View { sealed, active: Some(Arc::new(active)) });
         self.announce();
+        Ok(())
+    }
+
+    /// Writes and syncs once more what closed the store: the frame that vouches, or the seal. The
+    /// sync of it may have failed or never happened, and nothing may stand behind it that is
+    /// more durable. To be called before anything is written behind it.
+    pub(super) fn make_close_sure(&mut self) -> Result<(), StoreError> {
+        if !self.close_unsure {
+            return Ok(());
+        }
+        let view = Arc::clone(&self.reader.view);
+        let (file, from, to) = match (&view.active, view.sealed.last()) {
+            (Some(active), _) => (&active.file, self.tail.synced_len, self.tail.offset),
+            (None, Some(sealed)) => {
+                let from = sealed.footer.frames_end;
+                let footer_at = from.saturating_add(sealed.footer.index_len);
+                (&sealed.file, from, footer_at.saturating_add(SEGMENT_FOOTER_LEN as u64))
+            }
+            (None, None) => return Ok(()),
+        };
+        rewrite(&**file, from, to)?;
+        file.sync_data().map_err(|error| self.poisoned_by(error))?;
+        if view.active.is_some() {
+            self.tail.synced_len = to;
+        }
+        self.close_unsure = false;
         Ok(())
     }
 
