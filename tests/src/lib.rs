@@ -2,6 +2,8 @@
 
 pub mod conformance;
 pub mod fixture;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod crash;
 pub mod model;
 pub mod policy_suite;
 pub mod sim_disk;
