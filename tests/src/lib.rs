@@ -3,6 +3,8 @@
 pub mod conformance;
 pub mod fixture;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod corruption;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod crash;
 pub mod model;
 pub mod policy_suite;
