@@ -11,6 +11,7 @@ pub mod index;
 pub mod log;
 pub mod model;
 pub mod policy;
+pub mod projection;
 pub mod storage;
 mod sync;
 
@@ -19,4 +20,5 @@ pub use format::segment::StoreId;
 pub use log::*;
 pub use model::*;
 pub use policy::*;
+pub use projection::*;
 pub use storage::*;

@@ -1,46 +1,12 @@
 //! Small logs in memory for the tests of what stands on a reader.
 
+use crate::conformance::TestHost;
 use annals_core::{
-    Append, AppendReceipt, Coordinate, EventKind, Host, Log, LogConfig, MemoryStorage, Payload,
+    Append, AppendReceipt, Coordinate, EventKind, Log, LogConfig, MemoryStorage, Payload,
 };
-use std::cell::Cell;
 
-/// A clock that ticks a millisecond at each look, and repeatable randomness.
-#[derive(Debug)]
-pub struct TickingHost {
-    now_us: Cell<i64>,
-    random: Cell<u64>,
-}
-
-impl TickingHost {
-    /// Hosts of other seeds make other ids.
-    #[must_use]
-    pub fn new(seed: u64) -> Self {
-        let random = Cell::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-        TickingHost { now_us: Cell::new(1_700_000_000_000_000), random }
-    }
-}
-
-impl Host for TickingHost {
-    fn now_us(&self) -> i64 {
-        self.now_us.set(self.now_us.get() + 1_000);
-        self.now_us.get()
-    }
-
-    fn fill_random(&self, buffer: &mut [u8]) {
-        for byte in buffer {
-            let mut word = self.random.get();
-            word ^= word << 13;
-            word ^= word >> 7;
-            word ^= word << 17;
-            self.random.set(word);
-            *byte = word.to_le_bytes()[4];
-        }
-    }
-}
-
-/// A log in memory.
-pub type MemoryLog = Log<MemoryStorage, TickingHost>;
+/// A log in memory, whose clock ticks a millisecond at each look.
+pub type MemoryLog = Log<MemoryStorage, TestHost>;
 
 /// Opens the log in `storage` with the smallest segments.
 ///
@@ -50,7 +16,8 @@ pub type MemoryLog = Log<MemoryStorage, TickingHost>;
 #[must_use]
 pub fn open_small(storage: &MemoryStorage, seed: u64) -> MemoryLog {
     let config = LogConfig::default().with_segment_max_bytes(4 * 1024);
-    Log::open(storage.clone(), TickingHost::new(seed), config).expect("the log opens")
+    Log::open(storage.clone(), TestHost::new(seed).with_step_us(1_000), config)
+        .expect("the log opens")
 }
 
 /// Appends one event of raw bytes.

@@ -8,5 +8,6 @@ pub mod corruption;
 pub mod crash;
 pub mod model;
 pub mod policy_suite;
+pub mod projection_cache_contract;
 pub mod sim_disk;
 pub mod storage_contract;

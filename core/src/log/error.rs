@@ -162,6 +162,17 @@ pub enum StoreError {
         /// What the store knows: the kind's name, or the kind that has the name.
         known: String,
     },
+    /// A projection could not take in an event.
+    #[error("the projection {projection} could not take in event {sequence}")]
+    Projection {
+        /// The projection's name.
+        projection: &'static str,
+        /// The event.
+        sequence: Sequence,
+        /// What decoding it said.
+        #[source]
+        cause: CodecError,
+    },
     /// Something else about a call is wrong.
     #[error("{0}")]
     InvalidInput(String),

@@ -1,5 +1,6 @@
 //! What readers see: one prefix of the log, for as long as they hold it.
 
+use crate::format::segment::StoreId;
 use crate::index::{Ordinal, PostingKey, PrunedHead, SegmentIndex};
 use crate::log::StoreError;
 use crate::log::decode::EventRef;
@@ -69,6 +70,12 @@ impl<S: Storage> Reader<S> {
         self.end
     }
 
+    /// The identity of the store.
+    #[must_use]
+    pub fn store_id(&self) -> StoreId {
+        self.shared.store_id
+    }
+
     /// Moves on to what is visible now.
     pub fn refresh(&mut self) {
         *self = Reader::new(&self.shared);
@@ -135,6 +142,26 @@ impl<S: Storage> Reader<S> {
                 Ok(Some((version, span.event_hash(&segment, &place)?)))
             }
         }
+    }
+
+    /// The hash of the event at a sequence; `None` where retention has dropped it, or where there
+    /// is none.
+    pub(crate) fn event_hash_at(&self, sequence: Sequence) -> Result<Option<Hash>, StoreError> {
+        let located = if sequence < self.end { self.locate(sequence)? } else { None };
+        let Some((at, place)) = located else { return Ok(None) };
+        let Some(segment) = self.view.at(at) else { return Ok(None) };
+        let mut span = Span::default();
+        span.load(&segment, &[place])?;
+        span.event_hash(&segment, &place).map(Some)
+    }
+
+    /// The number of the newest segment that a compaction made of events before `end`; 0 where
+    /// there is none. It changes whenever any of them was rewritten.
+    pub(crate) fn newest_compaction_before(&self, end: Sequence) -> u64 {
+        let sealed = self.view.sealed.iter().map(|sealed| &sealed.header);
+        let before = sealed.take_while(|header| header.base_sequence < end);
+        let compacted = before.filter(|header| !header.replaces.is_empty());
+        compacted.map(|header| header.number).max().unwrap_or(0)
     }
 
     /// Runs `take` on the event with an id.

@@ -1,0 +1,120 @@
+//! The bytes of a cached state, and the proof that they are good for a reader.
+//!
+//! ```text
+//! format u8 | postcard(EntryHeader) | postcard(state) | BLAKE3 of key and all before [32]
+//! ```
+//!
+//! An entry names the store, the last event before its position by hash, and the newest compaction
+//! output among what it was made from. An append-only log whose last event is the same has the
+//! same events before it, so an entry that passes is the state that a replay would give.
+
+use super::cache::{CacheFault, ProjectionKey};
+use super::{CachedState, Projected, Source};
+use crate::log::Reader;
+use crate::model::{Hash, Sequence, Version};
+use crate::storage::Storage;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+const FORMAT: u8 = 1;
+const DOMAIN: &[u8] = b"annals.projection.v1\0";
+const CHECKSUM_LEN: usize = 32;
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct EntryHeader {
+    store_id: [u8; 16],
+    next: Sequence,
+    /// The hash of the event before `next`; none where there is none, or retention dropped it.
+    anchor: Option<Hash>,
+    /// The newest segment, by number, that a compaction made of events before `next`.
+    compacted: u64,
+    /// When the state was last known to be up to date.
+    checked_us: i64,
+    version: Option<Version>,
+    sequence: Option<Sequence>,
+}
+
+/// A state out of a cache, and when it was last known to be up to date.
+pub(super) struct Loaded<T> {
+    pub(super) projected: Projected<T>,
+    pub(super) checked_us: i64,
+}
+
+/// Encodes a state that was brought up to date with `reader` at `now_us`.
+pub(super) fn encode<T: CachedState, S: Storage>(
+    key: &ProjectionKey,
+    reader: &Reader<S>,
+    projected: &Projected<T>,
+    now_us: i64,
+) -> Result<Vec<u8>, CacheFault> {
+    let Projected { state, version, sequence, next, .. } = projected;
+    let header = EntryHeader {
+        store_id: *reader.store_id().as_bytes(),
+        next: *next,
+        anchor: anchor(reader, *next)?,
+        compacted: reader.newest_compaction_before(*next),
+        checked_us: now_us,
+        version: *version,
+        sequence: *sequence,
+    };
+    let encode = |bytes, value| postcard::to_extend(value, bytes);
+    let bytes = encode(alloc::vec![FORMAT], &header)
+        .and_then(|bytes| postcard::to_extend(state, bytes))
+        .map_err(|error| CacheFault::NotEncoded { reason: error.to_string() });
+    let mut bytes = bytes?;
+    let checksum = checksum(key, &bytes);
+    bytes.extend_from_slice(checksum.as_bytes());
+    Ok(bytes)
+}
+
+/// The state in an entry, if it is one that `reader` would have come to.
+pub(super) fn decode<T: CachedState, S: Storage>(
+    key: &ProjectionKey,
+    reader: &Reader<S>,
+    source: Source,
+    entry: &[u8],
+) -> Result<Loaded<T>, CacheFault> {
+    let (body, stored) = entry.split_last_chunk::<CHECKSUM_LEN>().ok_or(CacheFault::Damaged)?;
+    let (format, rest) = body.split_first().ok_or(CacheFault::Damaged)?;
+    if checksum(key, body) != Hash::from_bytes(*stored) || *format != FORMAT {
+        return Err(CacheFault::Damaged);
+    }
+    let header = postcard::take_from_bytes(rest);
+    let (header, state): (EntryHeader, _) = header.map_err(|_| CacheFault::Damaged)?;
+    check(&header, reader)?;
+    let (state, rest) = postcard::take_from_bytes(state).map_err(|_| CacheFault::OtherState)?;
+    if !rest.is_empty() {
+        return Err(CacheFault::OtherState);
+    }
+    let EntryHeader { next, checked_us, version, sequence, .. } = header;
+    let projected = Projected { state, version, sequence, source, next };
+    Ok(Loaded { projected, checked_us })
+}
+
+fn check<S: Storage>(header: &EntryHeader, reader: &Reader<S>) -> Result<(), CacheFault> {
+    if header.store_id != *reader.store_id().as_bytes() {
+        Err(CacheFault::OtherStore)
+    } else if header.next > reader.end() {
+        Err(CacheFault::Ahead)
+    } else if header.compacted != reader.newest_compaction_before(header.next) {
+        Err(CacheFault::Rewritten)
+    } else if header.anchor != anchor(reader, header.next)? {
+        Err(CacheFault::OtherHistory)
+    } else {
+        Ok(())
+    }
+}
+
+/// The hash of the event before a sequence.
+fn anchor<S: Storage>(reader: &Reader<S>, next: Sequence) -> Result<Option<Hash>, CacheFault> {
+    let Some(last) = next.checked_prev() else { return Ok(None) };
+    reader.event_hash_at(last).map_err(|_| CacheFault::OtherHistory)
+}
+
+fn checksum(key: &ProjectionKey, body: &[u8]) -> Hash {
+    let mut hasher = blake3::Hasher::new();
+    let key = key.as_bytes();
+    hasher.update(DOMAIN).update(&(key.len() as u64).to_le_bytes()).update(key).update(body);
+    Hash::from_bytes(*hasher.finalize().as_bytes())
+}
