@@ -7,6 +7,7 @@ extern crate std;
 
 pub mod cursor;
 pub mod format;
+pub mod graph;
 pub mod index;
 pub mod log;
 pub mod model;
@@ -17,6 +18,7 @@ mod sync;
 
 pub use cursor::*;
 pub use format::segment::StoreId;
+pub use graph::*;
 pub use log::*;
 pub use model::*;
 pub use policy::*;
