@@ -18,7 +18,7 @@ pub(crate) use select::{Direction, Plan};
 
 use crate::model::{EntityFilter, EventId, EventKind, Hash, Sequence, Version};
 use core::ops::Range;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 /// An event's place in its segment.
 pub(crate) type Ordinal = u32;
@@ -122,6 +122,11 @@ impl KeyHasher {
 
     pub(crate) fn name(self, name: &str) -> u64 {
         xxh3_64_with_seed(name.as_bytes(), self.seed)
+    }
+
+    /// A hash so wide that no two names of a store share it.
+    pub(crate) fn wide_name(self, name: &str) -> u128 {
+        xxh3_128_with_seed(name.as_bytes(), self.seed)
     }
 
     /// 32 bits are kept of an id's hash: candidates are checked on the record itself.

@@ -15,6 +15,7 @@ pub mod policy;
 pub mod projection;
 pub mod storage;
 mod sync;
+pub mod verify;
 
 pub use cursor::*;
 pub use format::segment::StoreId;
@@ -24,3 +25,4 @@ pub use model::*;
 pub use policy::*;
 pub use projection::*;
 pub use storage::*;
+pub use verify::*;

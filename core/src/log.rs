@@ -36,6 +36,8 @@ pub use query::Query;
 pub use read_only::ReadOnlyLog;
 pub use reader::{Reader, StreamHead};
 pub use recovery::{Recovery, TornTail};
+pub(crate) use segments::Segment;
+pub(crate) use source::FileSource;
 pub use staged::{CommitInfo, Staged};
 pub use stats::{IndexDamage, LogDiagnostics, LogStats, SegmentStats};
 pub use walk::{Ancestors, AncestorsEnd};

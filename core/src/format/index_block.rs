@@ -31,6 +31,8 @@ macro_rules! columns {
         pub enum Column { $($(#[$doc])* $name,)* }
 
         impl Column {
+            /// All of them.
+            pub const ALL: [Column; Column::COUNT] = [$(Column::$name),*];
             /// How many there are.
             pub const COUNT: usize = [$(Column::$name),*].len();
         }

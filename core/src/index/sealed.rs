@@ -67,7 +67,7 @@ impl core::fmt::Debug for SegmentFilter {
 
 impl SegmentFilter {
     /// `None` where the segment has no filter, or one that can't be right.
-    fn new(descriptor: Vec<u8>, fingerprints: Vec<u8>) -> Option<Self> {
+    pub(crate) fn new(descriptor: Vec<u8>, fingerprints: Vec<u8>) -> Option<Self> {
         let segment_len = read_u32(&descriptor, 8)?;
         let mask = read_u32(&descriptor, 12)?;
         let count_len = read_u32(&descriptor, 16)?;

@@ -171,13 +171,25 @@ impl<S: Storage> Reader<S> {
         take: impl Fn(&EventRef<'_>) -> T,
     ) -> Result<Option<T>, StoreError> {
         for at in (0..self.view.len()).rev() {
-            let Some(segment) = self.view.at(at) else { continue };
-            for place in self.candidates(&segment, id)? {
-                let matching =
-                    |event: &EventRef<'_>| (event.header().id() == id).then(|| take(event));
-                if let Some(found) = self.read(&segment, place, matching)? {
-                    return Ok(Some(found));
-                }
+            if let Some(found) = self.find_in(at, id, &take)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// As [`find`](Reader::find), in one segment of the view alone.
+    pub(crate) fn find_in<T>(
+        &self,
+        at: usize,
+        id: EventId,
+        take: impl Fn(&EventRef<'_>) -> T,
+    ) -> Result<Option<T>, StoreError> {
+        let Some(segment) = self.view.at(at) else { return Ok(None) };
+        for place in self.candidates(&segment, id)? {
+            let matching = |event: &EventRef<'_>| (event.header().id() == id).then(|| take(event));
+            if let Some(found) = self.read(&segment, place, matching)? {
+                return Ok(Some(found));
             }
         }
         Ok(None)

@@ -139,11 +139,15 @@ impl GrowingIndex {
         writer.column(Column::IdEntries, entries.iter().map(|entry| entry.1));
     }
 
-    fn encode_filter(&self, writer: &mut IndexBlockWriter) {
+    /// The keys that the segment's filter must hold, some of them more than once.
+    pub(crate) fn filter_keys(&self) -> impl Iterator<Item = u64> {
         let pruned = self.pruned.keys().map(String::as_str);
         let names = self.entity_names().chain(pruned).map(|name| self.hasher.name(name));
-        let ids = self.ids.iter().map(|slot| u64::from(slot.hash));
-        let mut keys: Vec<u64> = names.chain(ids).collect();
+        names.chain(self.ids.iter().map(|slot| u64::from(slot.hash)))
+    }
+
+    fn encode_filter(&self, writer: &mut IndexBlockWriter) {
+        let mut keys: Vec<u64> = self.filter_keys().collect();
         keys.sort_unstable();
         keys.dedup();
         // A filter that can't be built costs time only: without one, every segment is asked.
