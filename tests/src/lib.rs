@@ -1,11 +1,11 @@
 //! The proof of Annals.
 
 pub mod conformance;
-pub mod fixture;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod corruption;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod crash;
+pub mod fixture;
 pub mod model;
 pub mod policy_suite;
 pub mod projection_cache_contract;

@@ -5,7 +5,7 @@
 use annals_core::{
     AncestorsEnd, Append, AppendOptions, CompactionConfig, CompactionProgress, Coordinate, Event,
     EventKind, ExpectedVersion, FileId, FileKind, MemoryStorage, Payload, Region, Sequence,
-    Storage, StorageFile, StoreError, Strategy, Version,
+    Storage, StorageFile, StoreError, Strategy, VerifyOptions, Version, verify,
 };
 use annals_tests::fixture::{MemoryLog, open_small};
 use std::ops::ControlFlow;
@@ -45,6 +45,13 @@ fn compact(log: &mut MemoryLog, config: &CompactionConfig) -> CompactionProgress
     sum
 }
 
+/// The log proven whole, and how many marks of pruned events it holds.
+fn proven(log: &MemoryLog) -> u64 {
+    let report = verify(&log.reader(), &VerifyOptions::default(), |_| ControlFlow::Continue(()));
+    assert!(report.is_whole(), "{report:#?}");
+    report.pruned_runs
+}
+
 fn segment_count(storage: &MemoryStorage) -> usize {
     storage.list().unwrap().iter().filter(|id| id.kind == FileKind::Segment).count()
 }
@@ -70,6 +77,7 @@ fn b37_merge_loses_nothing_and_frees_what_it_replaced() {
     assert_eq!(old, before, "a reader from before sees what it saw");
     drop(old_reader);
     assert_eq!(segment_count(&storage), 1);
+    assert_eq!(proven(&log), 0);
     let at = Coordinate::new("order:3", "shop").unwrap();
     let expected = ExpectedVersion::Exact(Version::new(85));
     let options = AppendOptions::default().with_expected_version(expected);
@@ -94,6 +102,7 @@ fn b37_retention_drops_what_it_refuses_and_marks_the_gap() {
     let kept: Vec<Event> = before.iter().filter(|event| event.kind() == PLACED).cloned().collect();
     assert_eq!(all(&log), kept);
     assert_eq!(log.reader().query(&Region::all().kind(NOTED)).count(), 0);
+    assert!(proven(&log) > 0);
     let gone = before.iter().find(|event| event.kind() == NOTED).unwrap();
     assert!(matches!(log.reader().get(gone.id()), Err(StoreError::NotFound(_))));
     assert!(matches!(log.reader().get_at(gone.sequence()), Err(StoreError::SequenceNotFound(_))));
@@ -112,6 +121,12 @@ fn b37_a_stream_that_was_dropped_whole_goes_on_behind_its_last_version() {
     let last = log.reader().stream("order:3").last().unwrap().unwrap();
     compact(&mut log, &config);
     assert_eq!(log.reader().stream("order:3").count(), 0);
+    assert_eq!(proven(&log), 1);
+    // Once more, with another stream: the mark of the first goes along.
+    let keep = Arc::new(|event: &annals_core::EventRef<'_>| event.header().entity() != "order:4");
+    let config = CompactionConfig::new(Strategy::Retention(keep)).with_seal_active(true);
+    compact(&mut log, &config);
+    assert_eq!(proven(&log), 2);
     drop(log);
     let mut log = open_small(&storage, 2);
     assert_eq!(log.reader().head("order:3").unwrap().unwrap().version, last.version());
@@ -121,6 +136,7 @@ fn b37_a_stream_that_was_dropped_whole_goes_on_behind_its_last_version() {
     let append = Append::new(at, PLACED, Payload::raw("again")).with_options(options);
     let receipt = log.append(&append).unwrap();
     assert_eq!(receipt.version, last.version().next());
+    proven(&log);
     assert_eq!(log.reader().get(receipt.id).unwrap().header.prev_hash, last.event_hash());
 }
 
@@ -135,6 +151,7 @@ fn b37_erase_keeps_header_and_chain_and_no_byte_of_the_payload() {
     let done = compact(&mut log, &config);
     assert_eq!(done.erased_events, erased.clone().count() as u64);
     let after = all(&log);
+    assert_eq!(proven(&log), 0);
     assert_eq!(after.len(), before.len());
     for (old, new) in before.iter().zip(&after) {
         assert_eq!((&old.header, &old.coordinate), (&new.header, &new.coordinate));

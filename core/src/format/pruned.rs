@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! record of state 2    header   postcard: entity | first_version | last_version | last_sequence
-//!                      content  the hash of the last event dropped [32]
+//!                      content  prev_hash of the first event dropped [32] | hash of the last [32]
 //! ```
 //!
-//! It carries the chain over the gap: the next event of the stream names that hash, and the
-//! stream's versions go on behind `last_version`, also where none of its events is left.
+//! It stands before the stream's next event in the segment, or at the segment's end, and takes up
+//! no sequence. It carries the chain over the gap: the next event of the stream names the second
+//! hash, and the stream's versions go on behind `last_version`, also where no event is left.
 
 use super::Fault;
 use super::record::{self, RECORD_PREFIX_LEN, RecordRef, RecordState};
@@ -26,6 +27,8 @@ pub struct PrunedRun {
     pub last_version: Version,
     /// The sequence of the last.
     pub last_sequence: Sequence,
+    /// The hash that the first one names.
+    pub prev_hash: Hash,
     /// The hash of the last.
     pub last_hash: Hash,
 }
@@ -45,7 +48,10 @@ impl PrunedRun {
         };
         let (fields, rest): (Fields<'_>, _) =
             postcard::take_from_bytes(record.header).map_err(|_| fault("other bytes"))?;
-        let hash: [u8; 32] = record.content.try_into().map_err(|_| fault("no hash"))?;
+        let hashes = record.content.split_first_chunk::<32>();
+        let hashes = hashes.and_then(|(prev, last)| Some((prev, last.try_into().ok()?)));
+        let (prev_hash, last_hash): (&[u8; 32], [u8; 32]) =
+            hashes.ok_or_else(|| fault("a content that is not two hashes"))?;
         if !rest.is_empty()
             || fields.entity.is_empty()
             || fields.entity.len() > ENTITY_LEN_MAX
@@ -58,7 +64,8 @@ impl PrunedRun {
             first_version: Version::new(fields.first_version),
             last_version: Version::new(fields.last_version),
             last_sequence: Sequence::new(fields.last_sequence),
-            last_hash: Hash::from_bytes(hash),
+            prev_hash: Hash::from_bytes(*prev_hash),
+            last_hash: Hash::from_bytes(last_hash),
         })
     }
 
@@ -74,6 +81,7 @@ impl PrunedRun {
         let header = postcard::to_allocvec(&fields).expect("plain fields have an encoding");
         out.extend_from_slice(&header);
         let content_at = out.len();
+        out.extend_from_slice(self.prev_hash.as_bytes());
         out.extend_from_slice(self.last_hash.as_bytes());
         record::finish(out, start, content_at, RecordState::Pruned, salt);
     }
@@ -90,6 +98,7 @@ mod tests {
             first_version: Version::new(3),
             last_version: Version::new(900),
             last_sequence: Sequence::new(70_000),
+            prev_hash: Hash::from_bytes([8; 32]),
             last_hash: Hash::from_bytes([9; 32]),
         };
         let mut bytes = Vec::new();

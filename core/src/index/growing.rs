@@ -139,7 +139,7 @@ impl GrowingIndex {
         }
     }
 
-    /// Notes events that are gone. To be told after all events of the segment.
+    /// Notes events that are gone, in the order of their stream.
     pub(crate) fn push_pruned(&mut self, run: &PrunedRun) {
         let hash = self.hasher.name(&run.entity);
         let newest = self.head(&run.entity, hash).map(|(version, ..)| version);
@@ -187,6 +187,9 @@ impl GrowingIndex {
             None => self.add_coordinate(entry, entity, ordinal),
         };
         let entity = usize_of(self.coordinates[usize_of(coordinate)].entity);
+        if !self.pruned.is_empty() {
+            self.pruned.remove(entry.coordinate.entity());
+        }
         self.entities[entity].head_hash = entry.event_hash;
         self.versions.push(version);
         self.offsets.push(offset);

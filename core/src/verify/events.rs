@@ -2,6 +2,7 @@
 
 use super::faults::{FaultKind, Faults};
 use crate::format::frame::{FRAME_HEADER_LEN, FrameRef};
+use crate::format::pruned::PrunedRun;
 use crate::format::record::{RECORD_PREFIX_LEN, RecordRef, RecordState};
 use crate::format::segment::SegmentHeader;
 use crate::index::{GrowingIndex, IndexEntry, KeyHasher};
@@ -26,8 +27,6 @@ pub(super) struct StreamState {
 pub(super) struct StreamLink {
     pub(super) version: Version,
     pub(super) prev_hash: Hash,
-    /// Whether it is the mark of dropped events, which stands for all up to its version.
-    pruned: bool,
     /// Where its record stands.
     pub(super) offset: u64,
 }
@@ -53,7 +52,7 @@ impl StreamLink {
         let next = before
             .map_or(Version::ZERO, |before| before.version.checked_next().unwrap_or(Version::MAX));
         if self.version != next {
-            if self.version < next || !(behind_damage || self.pruned) {
+            if self.version < next || !behind_damage {
                 let expected = format!("version {next} of the stream");
                 let found = format!("version {}", self.version);
                 faults.add(FaultKind::StreamVersion, file, self.offset, expected, found);
@@ -153,6 +152,9 @@ impl EventChecks {
     }
 
     fn record(&mut self, place: u64, record: RecordRef<'_>, faults: &mut Faults) {
+        if record.state == RecordState::Pruned {
+            return self.mark(place, &record, faults);
+        }
         let header = match decode_header(record.header) {
             Ok(header) => header,
             Err(error) => {
@@ -160,21 +162,19 @@ impl EventChecks {
                 let found = error.to_string();
                 let expected = "a valid event header";
                 faults.add(FaultKind::EventHeader, self.file, offset, expected, found);
-                return self.skip(record.state);
+                return self.skip();
             }
         };
         let hash = match record.event_hash() {
             Ok(hash) => hash,
             Err(fault) => {
                 faults.add_format(FaultKind::Record, self.file, place, fault);
-                return self.skip(record.state);
+                return self.skip();
             }
         };
-        self.link(place, &header, record.state, hash, faults);
-        if record.state == RecordState::Pruned {
-            self.pruned_runs += 1;
-            return;
-        }
+        let (version, prev_hash) = (header.version(), header.prev_hash());
+        let link = StreamLink { version, prev_hash, offset: place };
+        self.link(header.entity(), link, StreamState { version, hash }, faults);
         if let Err(fault) = EventRef::new(record, self.next_sequence) {
             faults.add_format(FaultKind::Record, self.file, place, fault);
         }
@@ -185,12 +185,29 @@ impl EventChecks {
         self.count();
     }
 
-    /// Goes past an event that is not understood.
-    fn skip(&mut self, state: RecordState) {
-        self.note_damage();
-        if state != RecordState::Pruned {
-            self.count();
+    /// Follows a chain over the events that retention has dropped.
+    fn mark(&mut self, place: u64, record: &RecordRef<'_>, faults: &mut Faults) {
+        let run = match PrunedRun::decode(record) {
+            Ok(run) => run,
+            Err(fault) => {
+                faults.add_format(FaultKind::Record, self.file, place, fault);
+                return self.note_damage();
+            }
+        };
+        self.pruned_runs += 1;
+        let PrunedRun { first_version, prev_hash, last_version, last_hash, .. } = run;
+        let link = StreamLink { version: first_version, prev_hash, offset: place };
+        let last = StreamState { version: last_version, hash: last_hash };
+        self.link(&run.entity, link, last, faults);
+        if let Some(index) = &mut self.index {
+            index.push_pruned(&run);
         }
+    }
+
+    /// Goes past an event that is not understood.
+    fn skip(&mut self) {
+        self.note_damage();
+        self.count();
     }
 
     fn count(&mut self) {
@@ -198,19 +215,8 @@ impl EventChecks {
         self.next_sequence = self.next_sequence.checked_next().unwrap_or(Sequence::MAX);
     }
 
-    fn link(
-        &mut self,
-        offset: u64,
-        header: &HeaderRef<'_>,
-        state: RecordState,
-        hash: Hash,
-        faults: &mut Faults,
-    ) {
-        let pruned = state == RecordState::Pruned;
-        let (version, prev_hash) = (header.version(), header.prev_hash());
-        let link = StreamLink { version, prev_hash, pruned, offset };
-        let last = StreamState { version, hash };
-        let key = self.hasher.wide_name(header.entity());
+    fn link(&mut self, entity: &str, link: StreamLink, last: StreamState, faults: &mut Faults) {
+        let key = self.hasher.wide_name(entity);
         match self.places.get(&key) {
             Some(place) => {
                 let part = &mut self.streams[*place];

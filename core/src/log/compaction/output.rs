@@ -33,7 +33,8 @@ pub(super) struct Output<'a, S: Storage> {
     records: u32,
     index: GrowingIndex,
     hasher: blake3::Hasher,
-    pruned: BTreeMap<String, Vec<PrunedRun>>,
+    /// The events gone of each stream since the last one kept.
+    pruned: BTreeMap<String, PrunedRun>,
     pub(super) progress: CompactionProgress,
 }
 
@@ -81,6 +82,9 @@ impl<'a, S: Storage> Output<'a, S> {
             self.flush()?;
             self.first_sequence = event.sequence();
         }
+        if let Some(run) = self.pruned.remove(event.header().entity()) {
+            self.push_mark(&run);
+        }
         let start = record::begin(&mut self.frame);
         self.frame.extend_from_slice(old.header);
         let content_at = self.frame.len();
@@ -119,14 +123,23 @@ impl<'a, S: Storage> Output<'a, S> {
 
     /// Notes events that are gone, joined with the ones right before them in their stream.
     pub(super) fn prune(&mut self, run: PrunedRun) {
-        let runs = self.pruned.entry(run.entity.clone()).or_default();
-        match runs.last_mut() {
-            Some(last) if last.last_version.checked_next() == Some(run.first_version) => {
-                let PrunedRun { last_version, last_sequence, last_hash, .. } = run;
-                *last = PrunedRun { last_version, last_sequence, last_hash, ..last.clone() };
+        match self.pruned.get_mut(&run.entity) {
+            Some(before) => {
+                before.last_version = run.last_version;
+                before.last_sequence = run.last_sequence;
+                before.last_hash = run.last_hash;
             }
-            _ => runs.push(run),
+            None => {
+                self.pruned.insert(run.entity.clone(), run);
+            }
         }
+    }
+
+    /// Writes the mark of events that are gone.
+    fn push_mark(&mut self, run: &PrunedRun) {
+        run.encode(&mut self.frame, self.salt);
+        self.records += 1;
+        self.index.push_pruned(run);
     }
 
     /// Closes the frame that is being filled, if it has records, and writes it.
@@ -158,10 +171,8 @@ impl<'a, S: Storage> Output<'a, S> {
         let last = compaction.inputs.last().expect("a compaction has inputs");
         self.next_sequence = last.footer.end_sequence;
         self.first_sequence = self.next_sequence;
-        for run in core::mem::take(&mut self.pruned).into_values().flatten() {
-            run.encode(&mut self.frame, self.salt);
-            self.records += 1;
-            self.index.push_pruned(&run);
+        for run in core::mem::take(&mut self.pruned).into_values() {
+            self.push_mark(&run);
             if self.is_full() {
                 self.flush()?;
             }

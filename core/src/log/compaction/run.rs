@@ -129,6 +129,7 @@ impl<S: Storage> Compaction<S> {
                     first_version: header.version(),
                     last_version: header.version(),
                     last_sequence: sequence,
+                    prev_hash: header.prev_hash(),
                     last_hash: event.event_hash(),
                 });
                 Ok(())
