@@ -26,8 +26,6 @@ pub const FRAME_HEADER_LEN: usize = 32;
 /// Frames start at multiples of this many bytes.
 pub const FRAME_ALIGN: usize = 8;
 
-const BODY_HEADER_LEN: usize = FRAME_HEADER_LEN - FRAME_PREFIX_LEN;
-
 /// A frame whose CRC was checked, borrowed from the bytes that hold it.
 #[derive(Debug, Clone, Copy)]
 pub struct FrameRef<'a> {
@@ -60,46 +58,17 @@ pub enum FrameAt<'a> {
 impl<'a> FrameRef<'a> {
     /// Looks for a frame at the start of `bytes`, of which the file has `remaining` from there.
     pub fn at(bytes: &'a [u8], remaining: u64, salt: u32) -> FrameAt<'a> {
-        if remaining < FRAME_HEADER_LEN as u64 {
-            return FrameAt::Invalid(Fault::new(
-                0,
-                "a frame",
-                format!("the last {remaining} bytes"),
-            ));
+        match checked(bytes, remaining, FRAME_MARKER, FRAME_HEADER_LEN, salt) {
+            Checked::Whole(frame) => FrameAt::Frame(FrameRef {
+                first_sequence: Sequence::new(read_u64(frame, 12).unwrap_or_default()),
+                synced_len: read_u64(frame, 20).unwrap_or_default(),
+                record_count: read_u32(frame, 28).unwrap_or_default(),
+                records: &frame[FRAME_HEADER_LEN..],
+                len: padded(frame.len()),
+            }),
+            Checked::Incomplete { needed } => FrameAt::Incomplete { needed },
+            Checked::Invalid(fault) => FrameAt::Invalid(fault),
         }
-        let (Some(marker), Some(body_len)) = (read_u32(bytes, 0), read_u32(bytes, 4)) else {
-            return FrameAt::Incomplete { needed: FRAME_HEADER_LEN };
-        };
-        if marker != FRAME_MARKER {
-            let expected = format!("a frame marker {FRAME_MARKER:08x}");
-            return FrameAt::Invalid(Fault::new(0, expected, format!("{marker:08x}")));
-        }
-        let body_len = usize_of(body_len);
-        let end = FRAME_PREFIX_LEN.saturating_add(body_len);
-        if body_len < BODY_HEADER_LEN || end as u64 > remaining {
-            let expected = format!("a frame within the {remaining} bytes left");
-            return FrameAt::Invalid(Fault::new(4, expected, format!("a length of {body_len}")));
-        }
-        if bytes.len() < end {
-            return FrameAt::Incomplete { needed: end };
-        }
-        FrameRef::checked(bytes, end, salt)
-    }
-
-    fn checked(bytes: &'a [u8], end: usize, salt: u32) -> FrameAt<'a> {
-        let stored = read_u32(bytes, 8).unwrap_or_default();
-        let computed = frame_crc(salt, &bytes[..end]);
-        if stored != computed {
-            let expected = format!("a frame with crc32 {stored:08x}");
-            return FrameAt::Invalid(Fault::new(8, expected, format!("{computed:08x}")));
-        }
-        FrameAt::Frame(FrameRef {
-            first_sequence: Sequence::new(read_u64(bytes, 12).unwrap_or_default()),
-            synced_len: read_u64(bytes, 20).unwrap_or_default(),
-            record_count: read_u32(bytes, 28).unwrap_or_default(),
-            records: &bytes[FRAME_HEADER_LEN..end],
-            len: padded(end),
-        })
     }
 
     /// The records in order, each with its offset from the frame's start.
@@ -162,14 +131,67 @@ pub(crate) fn finish(
     record_count: u32,
     salt: u32,
 ) {
-    let body_len = out.len() - start - FRAME_PREFIX_LEN;
-    let body_len = u32::try_from(body_len).expect("the limits keep a frame below 4 GiB");
     let frame = &mut out[start..];
-    frame[0..4].copy_from_slice(&FRAME_MARKER.to_le_bytes());
-    frame[4..8].copy_from_slice(&body_len.to_le_bytes());
     frame[12..20].copy_from_slice(&first_sequence.get().to_le_bytes());
     frame[20..28].copy_from_slice(&synced_len.to_le_bytes());
     frame[28..32].copy_from_slice(&record_count.to_le_bytes());
+    finish_prefix(out, start, FRAME_MARKER, salt);
+}
+
+/// What stands where a frame of one of the two logs may start.
+pub(super) enum Checked<'a> {
+    /// All bytes of a frame whose CRC is right, without the padding.
+    Whole(&'a [u8]),
+    Incomplete {
+        needed: usize,
+    },
+    Invalid(Fault),
+}
+
+/// Checks marker, length and CRC, which the frames of segments and of the meta log have in common.
+pub(super) fn checked(
+    bytes: &[u8],
+    remaining: u64,
+    marker: u32,
+    header_len: usize,
+    salt: u32,
+) -> Checked<'_> {
+    if remaining < header_len as u64 {
+        let found = format!("the last {remaining} bytes");
+        return Checked::Invalid(Fault::new(0, "a frame", found));
+    }
+    let (Some(found), Some(body_len)) = (read_u32(bytes, 0), read_u32(bytes, 4)) else {
+        return Checked::Incomplete { needed: header_len };
+    };
+    if found != marker {
+        let expected = format!("a frame marker {marker:08x}");
+        return Checked::Invalid(Fault::new(0, expected, format!("{found:08x}")));
+    }
+    let body_len = usize_of(body_len);
+    let end = FRAME_PREFIX_LEN.saturating_add(body_len);
+    if end < header_len || end as u64 > remaining {
+        let expected = format!("a frame within the {remaining} bytes left");
+        return Checked::Invalid(Fault::new(4, expected, format!("a length of {body_len}")));
+    }
+    let Some(frame) = bytes.get(..end) else {
+        return Checked::Incomplete { needed: end };
+    };
+    let stored = read_u32(frame, 8).unwrap_or_default();
+    let computed = frame_crc(salt, frame);
+    if stored != computed {
+        let expected = format!("a frame with crc32 {stored:08x}");
+        return Checked::Invalid(Fault::new(8, expected, format!("{computed:08x}")));
+    }
+    Checked::Whole(frame)
+}
+
+/// Fills in marker, length and CRC of the frame from `start` on, and pads it.
+pub(super) fn finish_prefix(out: &mut Vec<u8>, start: usize, marker: u32, salt: u32) {
+    let body_len = out.len() - start - FRAME_PREFIX_LEN;
+    let body_len = u32::try_from(body_len).expect("the limits keep a frame below 4 GiB");
+    let frame = &mut out[start..];
+    frame[0..4].copy_from_slice(&marker.to_le_bytes());
+    frame[4..8].copy_from_slice(&body_len.to_le_bytes());
     let crc = frame_crc(salt, frame);
     frame[8..12].copy_from_slice(&crc.to_le_bytes());
     out.resize(start + padded(out.len() - start), 0);
