@@ -10,11 +10,14 @@
 //!           | record_count u32 | record* | zeros to the next multiple of 8
 //! record    crc32 u32 | len u32 | header_len u16 | state u8 | header | content
 //! ```
+//!
+//! The meta log has its own header and frames, see [`meta`].
 
 mod bytes;
 mod crc;
 pub mod frame;
 pub mod index_block;
+pub mod meta;
 pub mod packed;
 pub mod pruned;
 pub mod record;

@@ -2,6 +2,7 @@
 
 use crate::format::Fault;
 use crate::format::segment::HeaderFault;
+use crate::log::names::KindNameError;
 use crate::model::{
     CodecError, EventId, EventKind, ExpectedVersion, LimitError, Sequence, Version,
 };
@@ -153,7 +154,7 @@ pub enum StoreError {
         capacity: usize,
     },
     /// A kind has another name, or a name another kind, already.
-    #[error("the kind {kind} is known as {known}, so it can't be named {name}")]
+    #[error("the kind {kind} can't be named {name}: one of them belongs to {known} already")]
     NameConflict {
         /// The kind.
         kind: EventKind,
@@ -173,6 +174,9 @@ pub enum StoreError {
         #[source]
         cause: CodecError,
     },
+    /// A text can't be the name of a kind.
+    #[error(transparent)]
+    KindName(#[from] KindNameError),
     /// Something else about a call is wrong.
     #[error("{0}")]
     InvalidInput(String),

@@ -80,9 +80,10 @@ fn look<S: Storage>(
             recovered => break recovered?,
         }
     };
-    let Recovered { store_id, view, end, report, .. } = recovered;
+    let Recovered { store_id, view, end, meta, report, .. } = recovered;
     let store_id = store_id.unwrap_or(StoreId::from_bytes([0; 16]));
     let published = Published { view: Arc::new(view), end, durable_end: end };
     let shared = Arc::new(Shared::new(store_id, config.index_cache_bytes, published));
+    *shared.names.write() = meta.names;
     Ok((Reader::new(&shared), report))
 }

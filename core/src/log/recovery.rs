@@ -12,6 +12,7 @@ use crate::format::segment::{
 use crate::format::usize_of;
 use crate::index::{GrowingIndex, IndexEntry, KeyHasher};
 use crate::log::fill::Fill;
+use crate::log::meta::{self, LoadedMeta};
 use crate::log::segments::{ActiveSegment, SealedSegment, View};
 use crate::log::source::FileSource;
 use crate::log::{Corruption, StoreError};
@@ -31,12 +32,17 @@ use alloc::vec::Vec;
 pub struct Recovery {
     /// Bytes behind the last whole frame that were cut off: an append that was under way.
     pub torn_tail: Option<TornTail>,
-    /// Files that were removed: half-made, or replaced by a compaction that was complete.
+    /// Files that were removed: half-made, or replaced by a newer file that is whole.
     pub removed: Vec<FileId>,
     /// Whether the last writer closed the store, so that nothing needed to be made durable.
     pub clean: bool,
     /// Events that were read one by one to rebuild the active segment's index.
     pub scanned_events: u64,
+    /// Bytes of the meta log behind its last whole frame: a write that was under way.
+    pub meta_torn_tail: Option<TornTail>,
+    /// What is damaged in the meta log, or belongs to another store. Values that stood there are
+    /// lost: names of kinds, checkpoints. No event is. The rest was kept, in a fresh file.
+    pub meta_damage: Vec<Corruption>,
 }
 
 /// A tail that was cut off.
@@ -65,6 +71,7 @@ pub(crate) struct Recovered<S: Storage> {
     pub(crate) hlc: Hlc,
     pub(crate) next_number: u64,
     pub(crate) tail: Tail,
+    pub(crate) meta: LoadedMeta<S>,
     pub(crate) report: Recovery,
 }
 
@@ -133,10 +140,12 @@ pub(crate) fn recover<S: Storage>(
     } else {
         report.clean = true;
     }
+    let meta = meta::load(&**storage, access, store_id, &mut report)?;
     if access == Access::Write && !report.removed.is_empty() {
         storage.sync_dir()?;
     }
-    Ok(Recovered { store_id, view, end, hlc, next_number, tail, report })
+    let store_id = meta.store_id;
+    Ok(Recovered { store_id, view, end, hlc, next_number, tail, meta, report })
 }
 
 fn remove<S: Storage>(

@@ -2,6 +2,7 @@
 
 use crate::format::segment::StoreId;
 use crate::index::{KeyHasher, PageCache};
+use crate::log::names::KindNames;
 use crate::log::segments::View;
 use crate::log::stats::IndexDamage;
 use crate::model::Sequence;
@@ -31,6 +32,7 @@ pub(crate) struct Shared<S: Storage> {
     pub(crate) store_id: StoreId,
     pub(crate) hasher: KeyHasher,
     pub(crate) cache: PageCache,
+    pub(crate) names: RwLock<KindNames>,
     published: RwLock<Published<S>>,
     damages: Mutex<Vec<IndexDamage>>,
 }
@@ -44,6 +46,7 @@ impl<S: Storage> Shared<S> {
             store_id,
             hasher: KeyHasher::new(&store_id),
             cache: PageCache::new(cache_bytes),
+            names: RwLock::default(),
             published: RwLock::new(published),
             damages: Mutex::new(Vec::new()),
         }

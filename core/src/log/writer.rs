@@ -6,6 +6,7 @@ use crate::index::GrowingIndex;
 use crate::index::KeyHasher;
 use crate::log::config::{Durability, Host, LogConfig};
 use crate::log::fill::Fill;
+use crate::log::meta::MetaLog;
 use crate::log::reader::Reader;
 use crate::log::recovery::{Access, Recovered, Recovery, Tail, recover, rewrite};
 use crate::log::seal::FramesHasher;
@@ -66,12 +67,13 @@ pub struct Log<S: Storage, H: Host> {
     pub(super) frames: FramesHasher,
     pub(super) group: Group,
     pub(super) next_number: u64,
-    poison: Option<StorageError>,
+    pub(super) poison: Option<StorageError>,
     /// The store was found closed: whether what the close wrote last is on stable storage is not
     /// known.
     close_unsure: bool,
     unsynced_events: u32,
-    recovery: Recovery,
+    pub(super) meta: MetaLog<S>,
+    pub(super) recovery: Recovery,
     random: RandomBytes,
 }
 
@@ -92,7 +94,9 @@ impl<S: Storage, H: Host> Log<S, H> {
         config.check()?;
         let storage = Arc::new(storage);
         let recovered = recover(&storage, Access::Write, KeyHasher::new)?;
-        Ok(Log::from_recovered(storage, host, config, recovered))
+        let mut log = Log::from_recovered(storage, host, config, recovered);
+        log.settle_meta()?;
+        Ok(log)
     }
 
     fn from_recovered(
@@ -101,7 +105,7 @@ impl<S: Storage, H: Host> Log<S, H> {
         config: LogConfig,
         recovered: Recovered<S>,
     ) -> Self {
-        let Recovered { store_id, view, end, hlc, next_number, tail, report } = recovered;
+        let Recovered { store_id, view, end, hlc, next_number, tail, mut meta, report } = recovered;
         let store_id = store_id.unwrap_or_else(|| {
             let mut bytes = [0; 16];
             host.fill_random(&mut bytes);
@@ -116,7 +120,9 @@ impl<S: Storage, H: Host> Log<S, H> {
         };
         let published = Published { view: Arc::new(view), end, durable_end: end };
         let shared = Arc::new(Shared::new(store_id, config.index_cache_bytes, published));
+        *shared.names.write() = core::mem::take(&mut meta.names);
         let log = Log {
+            meta: MetaLog::new(Arc::clone(&storage), store_id, meta),
             reader: Reader::new(&shared),
             storage,
             host,
@@ -407,6 +413,11 @@ impl<S: Storage, H: Host> Log<S, H> {
     /// As [`close`](Log::close).
     pub fn close_in_place(&mut self) -> Result<(), StoreError> {
         self.sync()?;
+        self.close_segments()?;
+        self.with_meta(MetaLog::close)
+    }
+
+    fn close_segments(&mut self) -> Result<(), StoreError> {
         let Some(active) = self.reader.view.active.clone() else { return Ok(()) };
         self.clean_tail(&active)?;
         if self.tail.offset >= self.config.seal_on_close_bytes.max(self.header_len() + 1)
@@ -530,8 +541,9 @@ impl<S: Storage, H: Host> Log<S, H> {
     }
 
     /// Tells the storage which files come next.
-    fn announce(&self) {
-        self.storage.prepare(&[FileId::segment(self.next_number)]);
+    pub(super) fn announce(&self) {
+        let meta = FileId::meta(self.meta.next_number());
+        self.storage.prepare(&[FileId::segment(self.next_number), meta]);
     }
 
     pub(super) fn check_healthy(&self) -> Result<(), StoreError> {
