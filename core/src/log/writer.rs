@@ -71,7 +71,6 @@ pub struct Log<S: Storage, H: Host> {
     /// The store was found closed: whether what the close wrote last is on stable storage is not
     /// known.
     close_unsure: bool,
-    unsynced_events: u32,
     pub(super) meta: MetaLog<S>,
     pub(super) recovery: Recovery,
     random: RandomBytes,
@@ -139,7 +138,6 @@ impl<S: Storage, H: Host> Log<S, H> {
             next_number,
             poison: None,
             close_unsure,
-            unsynced_events: 0,
             recovery: report,
             random: RandomBytes::default(),
         };
@@ -237,10 +235,10 @@ impl<S: Storage, H: Host> Log<S, H> {
         if self.group.is_empty() {
             return Ok(());
         }
-        let events = u32::try_from(self.group.events.len()).unwrap_or(u32::MAX);
+        let unsynced_events = self.staged_end().get() - self.durable_end.get();
         let sync = match self.config.durability {
             Durability::Durable => true,
-            Durability::EveryN(n) => self.unsynced_events.saturating_add(events) >= n.get(),
+            Durability::EveryN(n) => unsynced_events >= u64::from(n.get()),
             Durability::OnSync => false,
         };
         if let Err(error) = self.write_group(sync) {
@@ -248,7 +246,6 @@ impl<S: Storage, H: Host> Log<S, H> {
             return Err(error);
         }
         self.publish_group(sync);
-        self.unsynced_events = if sync { 0 } else { self.unsynced_events.saturating_add(events) };
         answer(self, CommitInfo { durable: sync });
         self.group.clear();
         Ok(())
@@ -332,18 +329,19 @@ impl<S: Storage, H: Host> Log<S, H> {
         Ok(self.durable_end)
     }
 
-    /// What a sync has to cover now; `None` where everything is on stable storage.
+    /// What a sync has to cover now; `None` where everything is on stable storage, or where a
+    /// sync failed and no other may be tried.
     ///
     /// The sync itself may run beside appends: [`PendingSync::run`], then
     /// [`finish_sync`](Log::finish_sync).
     pub fn begin_sync(&self) -> Option<PendingSync<S>> {
         let active = self.reader.view.active.as_ref()?;
-        (self.durable_end < self.reader.end).then(|| PendingSync {
+        let due = self.poison.is_none() && self.durable_end < self.reader.end;
+        due.then(|| PendingSync {
             file: Arc::clone(&active.file),
             number: active.header.number,
             len: self.tail.offset,
             end: self.reader.end,
-            events: self.unsynced_events,
         })
     }
 
@@ -360,11 +358,12 @@ impl<S: Storage, H: Host> Log<S, H> {
         if let Err(error) = done {
             return Err(self.poisoned_by(error));
         }
+        // Beside a sync that failed, one that succeeded proves nothing.
+        self.check_healthy()?;
         if self.active_number() == Some(pending.number) {
             self.tail.synced_len = self.tail.synced_len.max(pending.len);
         }
         self.note_durable(pending.end);
-        self.unsynced_events = self.unsynced_events.saturating_sub(pending.events);
         Ok(())
     }
 
@@ -601,7 +600,6 @@ pub struct PendingSync<S: Storage> {
     number: u64,
     len: u64,
     end: Sequence,
-    events: u32,
 }
 
 impl<S: Storage> core::fmt::Debug for PendingSync<S> {
