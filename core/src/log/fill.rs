@@ -64,7 +64,10 @@ impl<S: Storage> FillAhead<S> {
             fill.open = false;
             return Err(error);
         }
-        self.active.file.sync_data()?;
+        if let Err(error) = self.active.file.sync_data() {
+            fill.open = false;
+            return Err(error);
+        }
         fill.filled_to = end;
         Ok(())
     }

@@ -113,10 +113,7 @@ impl<S: Storage, H: Host> Log<S, H> {
         let frames = FramesHasher::behind(
             view.active.as_ref().map_or(0, |active| active.header.encoded_len()),
         );
-        let close_unsure = match view.active {
-            Some(_) => tail.synced_len < tail.offset,
-            None => !view.sealed.is_empty(),
-        };
+        let close_unsure = close_unsure(&view, tail);
         let published = Published { view: Arc::new(view), end, durable_end: end };
         let shared = Arc::new(Shared::new(store_id, config.index_cache_bytes, published));
         *shared.names.write() = core::mem::take(&mut meta.names);
@@ -143,6 +140,36 @@ impl<S: Storage, H: Host> Log<S, H> {
         };
         log.announce();
         log
+    }
+
+    /// Starts over from what the storage holds, as opening does. Readers go on and see it when
+    /// they are refreshed. This is for hosts that caught a panic of theirs, or of the storage's,
+    /// in the middle of a call: whatever that call had staged is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Log::open). The log must not be written to then; readers go on.
+    pub fn reopen(&mut self) -> Result<(), StoreError> {
+        self.discard();
+        if let Some(active) = &self.reader.view.active {
+            // The segment gets another border: zeros that were due must not be written over it.
+            Self::allow_fill(active, false);
+        }
+        let recovered = recover(&self.storage, Access::Write, KeyHasher::new)?;
+        let Recovered { store_id: _, view, end, hlc, next_number, tail, report } = recovered;
+        let header_len = view.active.as_ref().map_or(0, |active| active.header.encoded_len());
+        self.frames = FramesHasher::behind(header_len);
+        self.hlc = self.committed_hlc.max(hlc);
+        self.committed_hlc = self.hlc;
+        self.next_number = self.next_number.max(next_number);
+        (self.tail, self.filled_to, self.soiled) = (tail, tail.offset, false);
+        (self.durable_end, self.recovery) = (end, report);
+        self.close_unsure = close_unsure(&view, tail);
+        let view = Arc::new(view);
+        (self.reader.view, self.reader.end) = (Arc::clone(&view), end);
+        self.shared.publish(|published| *published = Published { view, end, durable_end: end });
+        self.announce();
+        Ok(())
     }
 
     /// What opening found and did.
@@ -585,6 +612,14 @@ impl<S: Storage, H: Host> Log<S, H> {
 
     fn last_chain_hash(&self) -> Hash {
         self.reader.view.sealed.last().map_or(Hash::ZERO, |sealed| sealed.footer.chain_hash)
+    }
+}
+
+/// Whether what stands last may be on no disk.
+fn close_unsure<S: Storage>(view: &View<S>, tail: Tail) -> bool {
+    match view.active {
+        Some(_) => tail.synced_len < tail.offset,
+        None => !view.sealed.is_empty(),
     }
 }
 
