@@ -19,6 +19,7 @@ use annals_core::{MemoryStorage, Recovery, Storage, StoreError, StoreId};
 use commit::{Calls, Committer};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use worker::{Bell, Worker};
 
 /// An event store in a directory, or in any [`Storage`] that threads can share.
@@ -211,9 +212,13 @@ where
     S::File: Send + Sync,
 {
     let inner = Arc::downgrade(inner);
+    let failed = AtomicBool::new(false);
     let act = move || {
         if let Some(inner) = inner.upgrade()
             && let Err(error) = inner.committer.sync()
+            // It can't be tried again, so it is told once.
+            && !failed.swap(true, Ordering::Relaxed)
+            && !matches!(error, StoreError::Closed)
         {
             tracing::error!(%error, "the interval sync failed");
         }

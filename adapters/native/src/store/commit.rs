@@ -15,10 +15,11 @@ use crate::store::request::{Answer, Request};
 use annals_core::{
     Append, AppendCondition, Batch, FillAhead, Log, LogConfig, Reader, Staged, Storage, StoreError,
 };
-use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::any::Any;
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -39,7 +40,7 @@ pub(crate) struct Committer<S: Storage> {
     room: Condvar,
     capacity: usize,
     closed: AtomicBool,
-    reader: RwLock<Reader<Arc<S>>>,
+    reader: Reader<Arc<S>>,
     /// Zeros that are due ahead of the tail.
     fill: Mutex<Option<FillAhead<Arc<S>>>>,
     calls: Calls,
@@ -57,9 +58,6 @@ pub(crate) struct Calls {
 pub(crate) struct Writer<S: Storage> {
     /// `None` once the store is closed, or the writer crashed for good.
     log: Option<NativeLog<S>>,
-    storage: Arc<S>,
-    host: SystemHost,
-    config: LogConfig,
     policy: RestartPolicy,
     restarts: VecDeque<Instant>,
     crash: Option<String>,
@@ -74,11 +72,11 @@ impl<S: Storage> Committer<S> {
         capacity: usize,
         calls: Calls,
     ) -> Result<Self, StoreError> {
-        let log = Log::open(Arc::clone(&storage), host.clone(), config.clone())?;
-        let reader = RwLock::new(log.reader());
+        let log = Log::open(storage, host, config)?;
+        let reader = log.reader();
         let restarts = VecDeque::new();
         let log = Some(log);
-        let writer = Writer { log, storage, host, config, policy, restarts, crash: None };
+        let writer = Writer { log, policy, restarts, crash: None };
         Ok(Committer {
             writer: Mutex::new(writer),
             queue: Mutex::default(),
@@ -93,7 +91,7 @@ impl<S: Storage> Committer<S> {
 
     /// A reader of everything that is committed.
     pub(crate) fn reader(&self) -> Reader<Arc<S>> {
-        let mut reader = self.reader.read().clone();
+        let mut reader = self.reader.clone();
         reader.refresh();
         reader
     }
@@ -180,7 +178,8 @@ impl<S: Storage> Committer<S> {
         }
     }
 
-    /// Commits `own` and all that waits, on this thread, and returns the answer to `own`.
+    /// Commits all that waits and then `own`, on this thread, and returns the answer to `own`: its
+    /// caller may have submitted before, and what a thread appends stays in its order.
     ///
     /// The writer goes on to the next leader before those served here are woken: they get to
     /// enqueue again while that one writes.
@@ -192,20 +191,16 @@ impl<S: Storage> Committer<S> {
         let queued: Vec<Arc<Request>> = self.queue.lock().drain(..).collect();
         self.room.notify_all();
         let batches: Vec<BatchRef<'_>> =
-            own.into_iter().chain(queued.iter().map(|request| request.batch_ref())).collect();
+            queued.iter().map(|request| request.batch_ref()).chain(own).collect();
         let mut answers: Vec<Option<Answer>> = batches.iter().map(|_| None).collect();
-        let led = catch_unwind(AssertUnwindSafe(|| {
-            commit_batches(writer.log()?, &batches, &mut answers);
+        let led = guard(&mut writer, |log| {
+            commit_batches(log, &batches, &mut answers);
             Ok(())
-        }));
-        let failure = match led {
-            Ok(Ok(())) => StoreError::Closed,
-            Ok(Err(error)) => error,
-            Err(panic) => self.restart(&mut writer, &*panic),
-        };
+        });
+        let failure = led.err().unwrap_or(StoreError::Closed);
         let mut answers =
             answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(failure.clone())));
-        let own = own.and_then(|_| answers.next());
+        let own = own.and_then(|_| answers.next_back());
         let fill = writer.log.as_mut().and_then(Log::fill_ahead);
         self.let_go(writer);
         if fill.is_some() {
@@ -226,38 +221,6 @@ impl<S: Storage> Committer<S> {
         }
     }
 
-    /// Rebuilds the writer after a panic, as far as its policy goes.
-    fn restart(&self, writer: &mut Writer<S>, panic: &(dyn std::any::Any + Send)) -> StoreError {
-        let message = panic
-            .downcast_ref::<&str>()
-            .map(ToString::to_string)
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "a panic without a message".into());
-        tracing::error!(%message, "a commit panicked");
-        writer.log = None;
-        if !writer.may_restart() {
-            writer.crash = Some(message.clone());
-            return StoreError::WriterCrashed { message };
-        }
-        let open =
-            || Log::open(Arc::clone(&writer.storage), writer.host.clone(), writer.config.clone());
-        match catch_unwind(AssertUnwindSafe(open)) {
-            Ok(Ok(log)) => {
-                *self.reader.write() = log.reader();
-                writer.log = Some(log);
-                StoreError::Interrupted { message }
-            }
-            Ok(Err(error)) => {
-                writer.crash = Some(error.to_string());
-                error
-            }
-            Err(_) => {
-                writer.crash = Some(message.clone());
-                StoreError::WriterCrashed { message }
-            }
-        }
-    }
-
     fn check_open(&self) -> Result<(), StoreError> {
         if self.closed.load(Ordering::Acquire) { Err(StoreError::Closed) } else { Ok(()) }
     }
@@ -268,7 +231,7 @@ impl<S: Storage> Committer<S> {
         act: impl FnOnce(&mut NativeLog<S>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut writer = self.writer.lock();
-        let result = writer.log().and_then(act);
+        let result = guard(&mut writer, act);
         self.let_go(writer);
         result
     }
@@ -277,9 +240,9 @@ impl<S: Storage> Committer<S> {
     pub(crate) fn sync(&self) -> Result<annals_core::Sequence, StoreError> {
         let pending = self.with_log(|log| Ok(log.begin_sync()))?;
         let Some(pending) = pending else { return self.with_log(NativeLog::sync) };
-        let done = pending.run();
+        let done = catch_unwind(AssertUnwindSafe(|| pending.run()));
         self.with_log(|log| {
-            log.finish_sync(&pending, done)?;
+            log.finish_sync(&pending, done.unwrap_or_else(|panic| resume_unwind(panic)))?;
             Ok(log.durable_end())
         })
     }
@@ -291,7 +254,12 @@ impl<S: Storage> Committer<S> {
         }
         self.lead(self.writer.lock(), None);
         let mut writer = self.writer.lock();
-        let closed = writer.log.take().map_or(Ok(()), Log::close);
+        let closed =
+            match writer.log.take().map(|log| catch_unwind(AssertUnwindSafe(|| log.close()))) {
+                None => Ok(()),
+                Some(Ok(closed)) => closed,
+                Some(Err(panic)) => Err(StoreError::WriterCrashed { message: message_of(&*panic) }),
+            };
         drop(writer);
         self.room.notify_all();
         for request in self.queue.lock().drain(..) {
@@ -310,6 +278,26 @@ impl<S: Storage> Writer<S> {
         }
     }
 
+    /// Rebuilds the writer after a panic, as far as its policy goes.
+    fn restart(&mut self, panic: &(dyn Any + Send)) -> StoreError {
+        let mut message = message_of(panic);
+        tracing::error!(%message, "a commit panicked");
+        if self.may_restart()
+            && let Some(log) = &mut self.log
+        {
+            match catch_unwind(AssertUnwindSafe(|| log.reopen())) {
+                Ok(Ok(())) => return StoreError::Interrupted { message },
+                Ok(Err(error)) => message = format!("{message}; starting over failed: {error}"),
+                Err(panic) => {
+                    message = format!("{message}; starting over: {}", message_of(&*panic));
+                }
+            }
+        }
+        self.log = None;
+        self.crash = Some(message.clone());
+        StoreError::WriterCrashed { message }
+    }
+
     fn may_restart(&mut self) -> bool {
         let now = Instant::now();
         let max = match self.policy {
@@ -325,47 +313,85 @@ impl<S: Storage> Writer<S> {
     }
 }
 
+/// Runs `act` with the log. A panic of the host's or the storage's ends here: whoever waits for
+/// the writer is still to be woken.
+fn guard<S: Storage, T>(
+    writer: &mut Writer<S>,
+    act: impl FnOnce(&mut NativeLog<S>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let acted = catch_unwind(AssertUnwindSafe(|| act(writer.log()?)));
+    acted.unwrap_or_else(|panic| Err(writer.restart(&*panic)))
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".into())
+}
+
+/// The batches of one group, until it is written.
+#[derive(Default)]
+struct Pending {
+    staged: Vec<(usize, Range<usize>)>,
+    /// Refused in view of what is staged: true only once that is written.
+    refused: Vec<(usize, StoreError)>,
+}
+
 /// Commits batches in their order, as one group where they fit, and fills in their answers.
 fn commit_batches<S: Storage>(
     log: &mut NativeLog<S>,
     batches: &[BatchRef<'_>],
     answers: &mut [Option<Answer>],
 ) {
-    let mut staged = Vec::with_capacity(batches.len());
+    let mut pending = Pending::default();
     for (at, (items, condition)) in batches.iter().enumerate() {
         loop {
             match log.stage(items, *condition) {
-                Ok(Staged::Group(range)) => staged.push((at, range)),
+                Ok(Staged::Group(range)) => pending.staged.push((at, range)),
                 Ok(Staged::Known(receipts)) => answers[at] = Some(Ok(receipts)),
                 Ok(Staged::Full) => {
-                    commit_group(log, &mut staged, answers);
+                    commit_group(log, &mut pending, answers);
                     continue;
                 }
                 Ok(_) => unreachable!("there is nothing else that staging answers"),
+                Err(error) if judges_the_log(&error) => pending.refused.push((at, error)),
                 Err(error) => answers[at] = Some(Err(error)),
             }
             break;
         }
         if log.staged_bytes() >= GROUP_BYTES_MAX {
-            commit_group(log, &mut staged, answers);
+            commit_group(log, &mut pending, answers);
         }
     }
-    commit_group(log, &mut staged, answers);
+    commit_group(log, &mut pending, answers);
+}
+
+/// Whether an error says something about events that may only be staged.
+fn judges_the_log(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::VersionConflict { .. }
+            | StoreError::IdempotencyConflict { .. }
+            | StoreError::ConditionFailed { .. }
+    )
 }
 
 fn commit_group<S: Storage>(
     log: &mut NativeLog<S>,
-    staged: &mut Vec<(usize, Range<usize>)>,
+    pending: &mut Pending,
     answers: &mut [Option<Answer>],
 ) {
+    let Pending { staged, refused } = pending;
     let committed = log.commit(|log, info| {
         for (at, range) in staged.drain(..) {
             answers[at] = Some(Ok(log.receipts(range, info).collect()));
         }
     });
-    if let Err(error) = committed {
-        for (at, _) in staged.drain(..) {
-            answers[at] = Some(Err(error.clone()));
-        }
+    let failure = committed.err();
+    for (at, _) in staged.drain(..) {
+        answers[at] = failure.clone().map(Err);
+    }
+    for (at, refusal) in refused.drain(..) {
+        answers[at] = Some(Err(failure.clone().unwrap_or(refusal)));
     }
 }

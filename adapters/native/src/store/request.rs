@@ -2,6 +2,7 @@
 
 use annals_core::{Append, AppendCondition, AppendReceipt, Batch, StoreError};
 use parking_lot::Mutex;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
 use std::thread::Thread;
@@ -67,7 +68,12 @@ impl Request {
         drop(slot);
         match waiting {
             Some(Waiting::Thread(thread)) => thread.unpark(),
-            Some(Waiting::Task(waker)) => waker.wake(),
+            Some(Waiting::Task(waker)) => {
+                // A waker is the caller's code: others wait for their answers behind it.
+                if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
+                    tracing::error!("the waker of a ticket panicked");
+                }
+            }
             None => {}
         }
     }

@@ -1,6 +1,7 @@
 //! A thread of the store's own that waits to be called, or for its time.
 
 use parking_lot::{Condvar, Mutex};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -59,7 +60,8 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Runs `act` whenever `bell` rings, and each `period` if there is one.
+    /// Runs `act` whenever `bell` rings, and each `period` if there is one. A panic in it ends
+    /// that run only.
     pub(crate) fn spawn(
         name: &str,
         bell: Bell,
@@ -69,7 +71,9 @@ impl Worker {
         let waiting = bell.clone();
         let run = move || {
             while waiting.wait(period) {
-                act();
+                if catch_unwind(AssertUnwindSafe(&act)).is_err() {
+                    tracing::error!("a thread of the store's panicked; it goes on");
+                }
             }
         };
         let thread = std::thread::Builder::new().name(name.into()).spawn(run)?;
