@@ -66,15 +66,14 @@ impl Request {
         self.done.store(true, Ordering::Release);
         let waiting = slot.waiting.take();
         drop(slot);
-        match waiting {
+        // A waker is the caller's code: others wait for their answers behind it.
+        let told = catch_unwind(AssertUnwindSafe(|| match waiting {
             Some(Waiting::Thread(thread)) => thread.unpark(),
-            Some(Waiting::Task(waker)) => {
-                // A waker is the caller's code: others wait for their answers behind it.
-                if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
-                    tracing::error!("the waker of a ticket panicked");
-                }
-            }
+            Some(Waiting::Task(waker)) => waker.wake(),
             None => {}
+        }));
+        if told.is_err() {
+            tracing::error!("the waker of a ticket panicked");
         }
     }
 
