@@ -117,6 +117,9 @@ pub(crate) fn recover<S: Storage>(
     half_made.extend(settle_compactions(&mut found));
     found.sort_by_key(|segment| (segment.header.base_sequence, segment.id));
     check_order(&found)?;
+    if access == Access::Write {
+        make_outputs_sure(storage, &found, &half_made)?;
+    }
     for id in half_made {
         remove(storage, access, id, &mut report)?;
     }
@@ -275,6 +278,27 @@ fn settle_compactions<S: Storage>(found: &mut Vec<Found<S>>) -> Vec<FileId> {
     });
     *found = keep;
     drop.into_iter().map(|segment| segment.id).collect()
+}
+
+/// Makes the output of a compaction durable where its inputs are still there and are to go: it
+/// may have been read from memory only, and until then they are the last copy.
+fn make_outputs_sure<S: Storage>(
+    storage: &Arc<S>,
+    found: &[Found<S>],
+    going: &[FileId],
+) -> Result<(), StoreError> {
+    let inputs_go =
+        |segment: &&Found<S>| going.iter().any(|id| segment.header.replaces.contains(&id.number));
+    let mut made = false;
+    for output in found.iter().filter(inputs_go) {
+        rewrite(&*output.file, 0, output.len)?;
+        output.file.sync_data()?;
+        made = true;
+    }
+    if made {
+        storage.sync_dir()?;
+    }
+    Ok(())
 }
 
 /// Every segment begins where the one before ends, and names its chain hash.

@@ -3,13 +3,15 @@
 use crate::probe::Probe;
 use crate::{PLACED, all, assert_holds, at, batch, event};
 use annals::{
-    Append, AppendReceipt, Log, LogConfig, MemoryStorage, Payload, Region, RestartPolicy, Storage,
-    Store, StoreConfig, StoreError,
+    Append, AppendReceipt, CompactionConfig, Log, LogConfig, MemoryStorage, Payload, Region,
+    RestartPolicy, Sequence, Storage, Store, StoreConfig, StoreError, Strategy,
 };
 use annals_tests::fixture::TickingHost;
 use annals_tests::linear::check_log;
 use annals_tests::process::without_hanging;
 use annals_tests::sim_disk::{Fault, SimDisk};
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -46,13 +48,13 @@ fn b13_a_clock_that_panics_costs_no_event_and_the_policy_counts() {
             let mut reader = store.reader();
             let mut receipts = Vec::new();
             for restart in 0..=restarts {
-                receipts.push(store.append(&at("order:1"), PLACED, &"before").unwrap());
+                receipts.push(store.append(&at("order:1"), PLACED, "before").unwrap());
                 panics.store(true, Ordering::SeqCst);
-                let error = store.append(&at("order:1"), PLACED, &"never written").unwrap_err();
+                let error = store.append(&at("order:1"), PLACED, "never written").unwrap_err();
                 panics.store(false, Ordering::SeqCst);
                 if restart < restarts {
                     assert!(matches!(error, StoreError::Interrupted { .. }), "{error}");
-                    receipts.push(store.append(&at("order:1"), PLACED, &"after").unwrap());
+                    receipts.push(store.append(&at("order:1"), PLACED, "after").unwrap());
                     reader.refresh();
                     assert_eq!(reader.end(), store.reader().end(), "a reader goes on");
                 } else {
@@ -60,7 +62,7 @@ fn b13_a_clock_that_panics_costs_no_event_and_the_policy_counts() {
                 }
             }
             for error in [
-                store.append(&at("order:1"), PLACED, &"refused").unwrap_err(),
+                store.append(&at("order:1"), PLACED, "refused").unwrap_err(),
                 store.submit(event("order:1", "refused")).unwrap().wait().unwrap_err(),
                 store.sync().unwrap_err(),
             ] {
@@ -72,7 +74,7 @@ fn b13_a_clock_that_panics_costs_no_event_and_the_policy_counts() {
             store.close().unwrap();
             let store = Store::open_in(storage, config).unwrap();
             assert_holds(&all(&store), &receipts);
-            store.append(&at("order:1"), PLACED, &"goes on").unwrap();
+            store.append(&at("order:1"), PLACED, "goes on").unwrap();
         }
     });
 }
@@ -138,7 +140,7 @@ fn panics_at_every_operation(policy: RestartPolicy, durability: annals::Durabili
         let events = all(&store);
         assert_holds(&events, &receipts);
         check_log(&events);
-        store.append(&at("order:1"), PLACED, &"goes on").unwrap();
+        store.append(&at("order:1"), PLACED, "goes on").unwrap();
         store.close().unwrap();
         disk.power_cut(point);
         let store = Store::open_in(disk, config.clone()).unwrap();
@@ -244,5 +246,49 @@ fn a_close_that_panics_is_an_error() {
         assert!(matches!(error, StoreError::WriterCrashed { .. }), "{error}");
         let store = Store::open_in(disk, small()).unwrap();
         assert_holds(&all(&store), &[receipt]);
+    });
+}
+
+#[test]
+fn b37_the_inputs_of_a_compaction_stay_until_its_output_is_on_stable_storage() {
+    quietly(|| {
+        let open = |disk: &SimDisk| {
+            let config = LogConfig::default().with_segment_max_bytes(4 * 1024);
+            Log::open(disk.clone(), TickingHost::new(1), config).unwrap()
+        };
+        let begun = SimDisk::new(1);
+        let mut log = open(&begun);
+        for number in 0..60 {
+            let text = "x".repeat(number * 5);
+            log.append(&event(&format!("order:{}", number % 4), &text)).unwrap();
+        }
+        log.close().unwrap();
+        let read = |disk: &SimDisk| -> Vec<_> {
+            let events = open(disk).reader().query(&Region::all());
+            events.collect::<Result<_, _>>().unwrap()
+        };
+        let events = read(&begun);
+        for point in 0.. {
+            let disk = begun.fork();
+            let mut log = open(&disk);
+            let first = disk.operation_count();
+            disk.fail_at(first + point, Fault::Panic);
+            // The process ends in the middle, is started again, and then the power fails.
+            let ended = catch_unwind(AssertUnwindSafe(|| {
+                let config = CompactionConfig::new(Strategy::Merge);
+                let compaction = log.begin_compaction(&config, Sequence::ZERO).unwrap().unwrap();
+                let done = compaction.run(|_| ControlFlow::Continue(())).unwrap().unwrap();
+                log.finish_compaction(&done).unwrap();
+            }));
+            drop(log);
+            disk.clear_faults();
+            disk.restart_process();
+            assert_eq!(read(&disk), events, "at {point}");
+            disk.power_cut(point);
+            assert_eq!(read(&disk), events, "at {point}, after a power cut");
+            if ended.is_ok() {
+                break;
+            }
+        }
     });
 }
