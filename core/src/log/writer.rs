@@ -156,7 +156,10 @@ impl<S: Storage, H: Host> Log<S, H> {
             Self::allow_fill(active, false);
         }
         let recovered = recover(&self.storage, Access::Write, KeyHasher::new)?;
-        let Recovered { store_id: _, view, end, hlc, next_number, tail, report } = recovered;
+        let Recovered { store_id: _, view, end, hlc, next_number, tail, mut meta, report } =
+            recovered;
+        *self.shared.names.write() = core::mem::take(&mut meta.names);
+        self.meta = MetaLog::new(Arc::clone(&self.storage), self.shared.store_id, meta);
         let header_len = view.active.as_ref().map_or(0, |active| active.header.encoded_len());
         self.frames = FramesHasher::behind(header_len);
         self.hlc = self.committed_hlc.max(hlc);
@@ -169,7 +172,7 @@ impl<S: Storage, H: Host> Log<S, H> {
         (self.reader.view, self.reader.end) = (Arc::clone(&view), end);
         self.shared.publish(|published| *published = Published { view, end, durable_end: end });
         self.announce();
-        Ok(())
+        self.settle_meta()
     }
 
     /// What opening found and did.
