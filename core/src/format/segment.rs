@@ -35,6 +35,10 @@ use alloc::vec::Vec;
 
 /// Bytes of the header of a segment that replaces none.
 pub const SEGMENT_HEADER_LEN: usize = 104;
+/// Bytes of a header before the numbers that it replaces.
+pub const SEGMENT_HEADER_FIXED_LEN: usize = 96;
+/// Bytes of the longest header.
+pub const SEGMENT_HEADER_LEN_MAX: usize = header_len(REPLACES_MAX);
 /// Bytes of a footer.
 pub const SEGMENT_FOOTER_LEN: usize = 256;
 /// How many segments one compaction may replace.
@@ -42,7 +46,6 @@ pub const REPLACES_MAX: usize = 4_096;
 
 const HEADER_MAGIC: [u8; 8] = *b"ANNALSEG";
 const FOOTER_MAGIC: [u8; 8] = *b"ANNALEND";
-const HEADER_FIXED_LEN: usize = 96;
 const FOOTER_CRC_AT: usize = SEGMENT_FOOTER_LEN - 4;
 
 /// The identity of a store: sixteen random bytes, in every file of it.
@@ -156,7 +159,7 @@ impl SegmentHeader {
             return Err(Fault::new(8, "a format version from 1 on", "0").into());
         }
         let len = usize_of(read_u32(bytes, 12).unwrap_or_default());
-        if !(SEGMENT_HEADER_LEN..=header_len(REPLACES_MAX)).contains(&len) {
+        if !(SEGMENT_HEADER_LEN..=SEGMENT_HEADER_LEN_MAX).contains(&len) {
             let found = format!("a length of {len}");
             return Err(Fault::new(12, "a header of 104 to 32,872 bytes", found).into());
         }
@@ -188,7 +191,7 @@ impl SegmentHeader {
             let found = format!("{} bytes", bytes.len());
             return Err(Fault::new(0, format!("a segment header of {len} bytes"), found).into());
         };
-        let crc_at = HEADER_FIXED_LEN + 8 * replaces_count;
+        let crc_at = SEGMENT_HEADER_FIXED_LEN + 8 * replaces_count;
         let stored = read_u32(bytes, crc_at).filter(|_| header_len(replaces_count) == len);
         let computed = Crc32::of(&bytes[..crc_at.min(len)]);
         if stored != Some(computed) {
@@ -199,7 +202,7 @@ impl SegmentHeader {
         if bytes[crc_at + 4..len].iter().any(|byte| *byte != 0) || bytes[10..12] != [0; 2] {
             return Err(Fault::new(crc_at as u64 + 4, "zeros", "other bytes").into());
         }
-        let replaced = bytes[HEADER_FIXED_LEN..crc_at].chunks_exact(8);
+        let replaced = bytes[SEGMENT_HEADER_FIXED_LEN..crc_at].chunks_exact(8);
         header.replaces = replaced.filter_map(|number| read_u64(number, 0)).collect();
         Ok(header)
     }
@@ -311,7 +314,7 @@ pub fn chain_hash(prev: &Hash, frames_hash: &Hash) -> Hash {
 }
 
 const fn header_len(replaces: usize) -> usize {
-    (HEADER_FIXED_LEN + 8 * replaces + 4).next_multiple_of(8)
+    (SEGMENT_HEADER_FIXED_LEN + 8 * replaces + 4).next_multiple_of(8)
 }
 
 fn show(bytes: &[u8]) -> String {

@@ -7,7 +7,8 @@
 use crate::format::pruned::PrunedRun;
 use crate::format::scan::{self, ScanEnd};
 use crate::format::segment::{
-    HeaderFault, SEGMENT_FOOTER_LEN, SEGMENT_HEADER_LEN, SegmentFooter, SegmentHeader, StoreId,
+    HeaderFault, SEGMENT_FOOTER_LEN, SEGMENT_HEADER_FIXED_LEN, SEGMENT_HEADER_LEN,
+    SEGMENT_HEADER_LEN_MAX, SegmentFooter, SegmentHeader, StoreId,
 };
 use crate::format::usize_of;
 use crate::index::{GrowingIndex, IndexEntry, KeyHasher};
@@ -114,7 +115,7 @@ pub(crate) fn recover<S: Storage>(
     }
     check_store_ids(&found)?;
     let store_id = found.first().map(|segment| segment.header.store_id);
-    half_made.extend(settle_compactions(&mut found));
+    half_made.extend(settle_compactions(&mut found)?);
     found.sort_by_key(|segment| (segment.header.base_sequence, segment.id));
     check_order(&found)?;
     if access == Access::Write {
@@ -170,7 +171,7 @@ fn look_at<S: Storage>(storage: &Arc<S>, id: FileId) -> Result<Option<Found<S>>,
     let len = file.len()?;
     let header = match read_header(&*file, len)? {
         Ok(header) => header,
-        Err(HeaderFault::Fault(_)) if is_blank(&*file, len)? => return Ok(None),
+        Err(HeaderFault::Fault(_)) if is_blank(&*file, id, len)? => return Ok(None),
         Err(fault) => return Err(StoreError::header(id, fault)),
     };
     if header.number != id.number {
@@ -180,7 +181,7 @@ fn look_at<S: Storage>(storage: &Arc<S>, id: FileId) -> Result<Option<Found<S>>,
     }
     let footer = read_footer(&*file, id, len, &header)?;
     // A segment without a frame goes too: whether its name is on stable storage is not known.
-    if footer.is_none() && header.replaces.is_empty() && has_no_frame(&*file, len, &header)? {
+    if footer.is_none() && header.replaces.is_empty() && has_no_frame(&*file, id, len, &header)? {
         return Ok(None);
     }
     Ok(Some(Found { id, file, len, header, footer }))
@@ -203,20 +204,30 @@ fn read_header<F: StorageFile>(
     Ok(SegmentHeader::decode(&bytes))
 }
 
-/// Whether nothing stands where frames would: a header is synced before the first frame is
-/// written, so such a file never held an event.
-fn is_blank<F: StorageFile>(file: &F, len: u64) -> Result<bool, StoreError> {
-    let start = SEGMENT_HEADER_LEN as u64;
-    if len <= start {
-        return Ok(true);
+/// Whether no frame ever stood there: a header is synced before the first frame is written, so
+/// such a file never held an event. What may stand there is a part of a compaction's header: the
+/// numbers that it replaces, all below its own, and its CRC behind them.
+fn is_blank<F: StorageFile>(file: &F, id: FileId, len: u64) -> Result<bool, StoreError> {
+    let header_end = len.min(SEGMENT_HEADER_LEN_MAX as u64);
+    if scan::tail(&mut FileSource::new(file, len), header_end, 0)?.torn_len > 0 {
+        return Ok(false);
     }
-    let tail = scan::tail(&mut FileSource::new(file, len), start, 0)?;
-    Ok(tail.torn_len == 0)
+    let mut bytes = vec![0; clamp(header_end, SEGMENT_HEADER_LEN_MAX)];
+    file.read_exact_at(&mut bytes, 0)?;
+    let words = bytes.get(SEGMENT_HEADER_FIXED_LEN..).unwrap_or_default().chunks(8).map(|chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u64::from_le_bytes(word)
+    });
+    let mut words = words.rev().skip_while(|word| *word == 0);
+    let crc_fits = words.next().is_none_or(|crc| u32::try_from(crc).is_ok());
+    Ok(crc_fits && words.all(|replaced| replaced < id.number))
 }
 
 /// Whether nothing stands behind a header, as when its process ended before the first frame.
 fn has_no_frame<F: StorageFile>(
     file: &F,
+    id: FileId,
     len: u64,
     header: &SegmentHeader,
 ) -> Result<bool, StoreError> {
@@ -225,7 +236,7 @@ fn has_no_frame<F: StorageFile>(
     if len >= start + marker.len() as u64 {
         file.read_exact_at(&mut marker, start)?;
     }
-    Ok(marker == [0; 4] && is_blank(file, len)?)
+    Ok(marker == [0; 4] && is_blank(file, id, len)?)
 }
 
 fn read_footer<F: StorageFile>(
@@ -269,15 +280,37 @@ fn check_store_ids<S: Storage>(found: &[Found<S>]) -> Result<(), StoreError> {
 
 /// A complete output of a compaction wins over what it replaces, an incomplete one goes. Returns
 /// what goes.
-fn settle_compactions<S: Storage>(found: &mut Vec<Found<S>>) -> Vec<FileId> {
-    let complete = found.iter().filter(|segment| segment.footer.is_some());
-    let replaced: Vec<u64> = complete.flat_map(|segment| segment.header.replaces.clone()).collect();
-    let (keep, drop): (Vec<_>, Vec<_>) = core::mem::take(found).into_iter().partition(|segment| {
-        let incomplete = segment.footer.is_none() && !segment.header.replaces.is_empty();
-        !incomplete && !replaced.contains(&segment.id.number)
-    });
-    *found = keep;
-    drop.into_iter().map(|segment| segment.id).collect()
+fn settle_compactions<S: Storage>(found: &mut Vec<Found<S>>) -> Result<Vec<FileId>, StoreError> {
+    let mut gone = Vec::new();
+    for segment in found.iter().filter(|segment| !segment.header.replaces.is_empty()) {
+        let id = segment.id;
+        match &segment.footer {
+            // What it replaces may be an output itself, whose own inputs a reader kept from
+            // being removed, or whose removal was undone: so the range says what is replaced.
+            Some(footer) => {
+                let range = footer.first_sequence..footer.end_sequence;
+                let older = found.iter().filter(|other| other.id.number < id.number);
+                let within = older.filter(|other| range.contains(&other.header.base_sequence));
+                gone.extend(within.map(|other| other.id));
+            }
+            // Half-made, if all that it was made from is there. Else it counted once.
+            None if segment.header.replaces.iter().all(|number| holds(found, *number)) => {
+                gone.push(id);
+            }
+            None => {
+                let offset = segment.len.saturating_sub(SEGMENT_FOOTER_LEN as u64);
+                return Err(Corruption::new(id, offset, "a footer", "none that is valid").into());
+            }
+        }
+    }
+    gone.sort_unstable();
+    gone.dedup();
+    found.retain(|segment| !gone.contains(&segment.id));
+    Ok(gone)
+}
+
+fn holds<S: Storage>(found: &[Found<S>], number: u64) -> bool {
+    found.iter().any(|segment| segment.id.number == number)
 }
 
 /// Makes the output of a compaction durable where its inputs are still there and are to go: it

@@ -183,6 +183,8 @@ impl<'a, S: Storage> Output<'a, S> {
         let footer = self.footer(compaction, block.len() as u64);
         let mut tail = block;
         tail.extend_from_slice(&footer.encode());
+        // A footer says that what stands before it is there, so it must not get there first.
+        self.file.sync_data()?;
         self.file.write_all_at(&tail, self.offset)?;
         self.file.set_len(self.offset + tail.len() as u64)?;
         self.file.sync_data()?;
