@@ -6,13 +6,11 @@ pub mod corruption;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod crash;
 pub mod fixture;
-pub mod model;
-pub mod policy_suite;
-pub mod projection_cache_contract;
 pub mod linear;
 pub mod model;
 pub mod policy_suite;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod process;
+pub mod projection_cache_contract;
 pub mod sim_disk;
 pub mod storage_contract;

@@ -6,7 +6,7 @@ use annals::{
     Append, AppendReceipt, CompactionConfig, Log, LogConfig, MemoryStorage, Payload, Region,
     RestartPolicy, Sequence, Storage, Store, StoreConfig, StoreError, Strategy,
 };
-use annals_tests::fixture::TickingHost;
+use annals_tests::conformance::TestHost;
 use annals_tests::linear::check_log;
 use annals_tests::process::without_hanging;
 use annals_tests::sim_disk::{Fault, SimDisk};
@@ -219,7 +219,8 @@ fn b13_every_thread_gets_its_answer_when_the_storage_panics_again_and_again() {
 #[test]
 fn b13_zeros_that_were_due_are_not_written_over_what_came_after_a_restart() {
     let config = LogConfig::default();
-    let mut log = Log::open(MemoryStorage::new(), TickingHost::new(1), config).unwrap();
+    let mut log =
+        Log::open(MemoryStorage::new(), TestHost::new(1).with_step_us(1_000), config).unwrap();
     let long = Append::new(at("order:1"), PLACED, Payload::raw("x".repeat(10_000)));
     while log.reader().stats().unwrap().bytes < 100_000 {
         log.append(&long).unwrap();
@@ -254,7 +255,7 @@ fn b37_the_inputs_of_a_compaction_stay_until_its_output_is_on_stable_storage() {
     quietly(|| {
         let open = |disk: &SimDisk| {
             let config = LogConfig::default().with_segment_max_bytes(4 * 1024);
-            Log::open(disk.clone(), TickingHost::new(1), config).unwrap()
+            Log::open(disk.clone(), TestHost::new(1).with_step_us(1_000), config).unwrap()
         };
         let begun = SimDisk::new(1);
         let mut log = open(&begun);
