@@ -19,7 +19,9 @@ pub use entity_id::{EntityId, ParseEntityIdError};
 pub use gate::{Gate, GateFn, GateSet, gate_fn};
 pub use outcome::{ErrorKind, Outcome, OutcomeError, join_all, join_any};
 pub use pipeline::{BypassError, BypassReason, CommitError, Committed, Pipeline};
-pub use receipt::{Admitted, BypassReceipt, Issuer, Proposal, Receipt, WrongPipeline};
+pub use receipt::{
+    Admitted, BypassReceipt, Issuer, Proposal, Receipt, ReceiptPayload, WrongPipeline,
+};
 pub use transition::{Transition, TransitionError, TransitionRecord};
 pub use typestate::{DeclaredEdge, Edge, MachineState, StateMachine};
 pub use wait::{CompensationAction, WaitCondition};

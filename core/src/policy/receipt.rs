@@ -10,7 +10,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::model::{Admission, Append};
+use serde::Serialize;
+
+use crate::model::{Admission, Append, CodecError, IntoPayload as _, Payload};
 
 use super::pipeline::BypassReason;
 
@@ -260,6 +262,37 @@ impl<T> Admitted for BypassReceipt<T> {
 
     fn into_payload(self) -> T {
         self.payload
+    }
+}
+
+/// What a receipt may hold so that a store can append it: a [`Payload`] as it is, or any value
+/// that serializes, which becomes postcard.
+///
+/// ```
+/// use annals_core::{Payload, ReceiptPayload};
+///
+/// assert_eq!(7_u8.into_event_payload()?, Payload::postcard(&7_u8)?);
+/// assert_eq!(Payload::json(&7_u8)?.into_event_payload()?, Payload::json(&7_u8)?);
+/// # Ok::<(), annals_core::CodecError>(())
+/// ```
+pub trait ReceiptPayload {
+    /// Makes the event's payload.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError::Encode`] if the value's `Serialize` fails.
+    fn into_event_payload(self) -> Result<Payload, CodecError>;
+}
+
+impl ReceiptPayload for Payload {
+    fn into_event_payload(self) -> Result<Payload, CodecError> {
+        Ok(self)
+    }
+}
+
+impl<T: Serialize> ReceiptPayload for T {
+    fn into_event_payload(self) -> Result<Payload, CodecError> {
+        (&self).into_payload()
     }
 }
 
