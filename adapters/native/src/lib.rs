@@ -10,4 +10,6 @@ pub use annals_core::*;
 pub use config::{Clock, Durability, RestartPolicy, StoreConfig};
 pub use fs_storage::{FsFile, FsOpenError, FsOptions, FsStorage, SyncMode};
 pub use host::SystemHost;
-pub use store::{BatchTicket, Store, Ticket};
+pub use store::{
+    BatchTicket, GuardedStore, PolicyError, StateCheck, Store, Ticket, TransitionOptions,
+};

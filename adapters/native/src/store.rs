@@ -4,12 +4,14 @@
 //! threads share one write and one sync.
 
 mod commit;
+mod policy;
 mod read;
 mod request;
 mod ticket;
 mod worker;
 mod write;
 
+pub use policy::{GuardedStore, PolicyError, StateCheck, TransitionOptions};
 pub use ticket::{BatchTicket, Ticket};
 
 use crate::config::{Durability, StoreConfig};

@@ -152,7 +152,7 @@ where
         self.inner.committer.sync()
     }
 
-    fn append_one(&self, append: Append) -> Result<AppendReceipt, StoreError> {
+    pub(super) fn append_one(&self, append: Append) -> Result<AppendReceipt, StoreError> {
         let receipts = self.inner.committer.append(Batch::new().push(append))?;
         Ok(receipts.into_iter().next().expect("one receipt for one event"))
     }
