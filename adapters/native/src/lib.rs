@@ -1,4 +1,83 @@
-//! Annals over files, with threads.
+//! An embedded event store: what happened, in order, in plain files beside your program.
+//!
+//! [`Store`] is the way in. It opens a directory, takes events from any number of threads, and has
+//! each on disk when its append returns, unless you ask for less ([`Durability`]). Concurrent
+//! appends share one write and one sync.
+//!
+//! ```
+//! use annals::{
+//!     AppendOptions, Coordinate, EventKind, EventPayload, ExpectedVersion, Region, Store,
+//!     StoreConfig, StoreError,
+//! };
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Debug, PartialEq, Serialize, Deserialize)]
+//! struct ItemAdded {
+//!     item: String,
+//!     cents: u64,
+//! }
+//!
+//! impl EventPayload for ItemAdded {
+//!     const KIND: EventKind = EventKind::new(1, 1);
+//! }
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path();
+//! let store = Store::open(StoreConfig::new(path))?;
+//! let order = Coordinate::new("order:5", "shop")?;
+//! let tea = ItemAdded { item: "tea".into(), cents: 450 };
+//! let first = store.append_typed(&order, &tea)?;
+//! store.append_typed(&order, &ItemAdded { item: "bread".into(), cents: 380 })?;
+//!
+//! // Decided on what was read? Say which version that was.
+//! let seen = AppendOptions::default().with_expected_version(ExpectedVersion::Exact(first.version));
+//! let late = store.append_typed_with_options(&order, &tea, seen);
+//! assert!(matches!(late, Err(StoreError::VersionConflict { .. })));
+//!
+//! let cents: u64 = store
+//!     .query(&Region::entity("order:5").kind(ItemAdded::KIND))
+//!     .map(|event| Ok(event?.decode::<ItemAdded>()?.cents))
+//!     .sum::<Result<u64, StoreError>>()?;
+//! assert_eq!(cents, 830);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The words
+//!
+//! An event happens to an *entity* in a *scope*; both are its [`Coordinate`]. The events of one
+//! entity are its *stream*, and an event's place there is its [`Version`]; its place in the store
+//! is its [`Sequence`]. Its [`EventKind`] is a number that the application chooses. A [`Region`] is
+//! a predicate over all of these: for queries, cursors and append conditions.
+//!
+//! # What to use when
+//!
+//! | you want | use |
+//! | --- | --- |
+//! | one event on disk | [`Store::append_typed`], [`Store::append`] |
+//! | several, all or none | [`Store::append_batch`] |
+//! | not to wait | [`Store::submit`], which gives a [`Ticket`], a future too |
+//! | nobody else to have written meanwhile | [`ExpectedVersion`], [`AppendCondition`] |
+//! | to repeat an append safely | [`AppendOptions::idempotency_key`] |
+//! | an event back | [`Store::get`], [`Store::get_at`] |
+//! | the events of something | [`Store::stream`], [`Store::query`] |
+//! | the newest version of a stream | [`Store::head`] |
+//! | a state from events | [`EventSourced`], [`Reader::project`] |
+//! | to go on where you stopped | [`Cursor`] |
+//! | what caused an event, and what it caused | [`Reader::causes`], [`Reader::effects`] |
+//! | to know that nothing is damaged | [`verify`](fn@verify) |
+//! | rules before writing, and a trace of them | [`Pipeline`], [`Store::guarded_by`] |
+//! | a life with states | [`define_state_machine!`], [`Store::apply_transition`] |
+//! | a store for a test | [`Store::in_memory`] |
+//!
+//! # When something goes wrong
+//!
+//! Every call says what it can fail with, and [`StoreError`] tells apart what you would handle
+//! differently. A failed write leaves the store as it was. After a failed sync no append is taken
+//! until the store is opened again, while reading goes on. Opening repairs what a crash leaves and
+//! reports it ([`Store::recovery`]); damage to what was promised durable is an error with file and
+//! offset, never skipped and never returned as data.
+//!
+//! The rules are those of `annals-core`, which this crate re-exports whole.
 
 mod config;
 mod fs_storage;
