@@ -17,7 +17,7 @@ pub use ticket::{BatchTicket, Ticket};
 use crate::config::{Durability, StoreConfig};
 use crate::fs_storage::{FsOpenError, FsOptions, FsStorage};
 use crate::host::SystemHost;
-use annals_core::{MemoryStorage, Recovery, Storage, StoreError, StoreId};
+use annals_core::{MemoryStorage, ReadOnlyLog, Recovery, Storage, StoreError, StoreId};
 use commit::{Calls, Committer};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -92,6 +92,43 @@ impl Store {
             FsOptions::default().with_fd_budget(config.fd_budget).with_sync_mode(config.sync_mode);
         let storage = FsStorage::open(&config.data_dir, options).map_err(fs_error)?;
         Store::open_in(storage, config)
+    }
+
+    /// Opens the store in `config.data_dir` for reading, beside a writer in this process or
+    /// another if there is one. It takes no lock and changes no file.
+    ///
+    /// The store's events are those of [`ReadOnlyLog::reader`]; [`ReadOnlyLog::refresh`] looks for
+    /// what a writer has appended since. Of `config` only what reading needs is heeded:
+    /// `data_dir`, `fd_budget` and `index_cache_bytes`.
+    ///
+    /// # Errors
+    ///
+    /// A storage error of the kind [`NotFound`](annals_core::StorageErrorKind::NotFound) where
+    /// there is no such directory; [`StoreError::Corruption`] with file and offset;
+    /// [`StoreError::NewerFormat`]; storage errors.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use annals::{Coordinate, EventKind, Store, StoreConfig};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path();
+    /// let writer = Store::open(StoreConfig::new(path))?;
+    /// let mut looking = Store::open_read_only(StoreConfig::new(path))?;
+    /// writer.append(&Coordinate::new("order:5", "shop")?, EventKind::new(1, 1), &"two apples")?;
+    ///
+    /// assert_eq!(looking.reader().end().get(), 0);
+    /// looking.refresh()?;
+    /// assert_eq!(looking.reader().stream("order:5").count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "called as `open` is")]
+    pub fn open_read_only(config: StoreConfig) -> Result<ReadOnlyLog<FsStorage>, StoreError> {
+        config.check()?;
+        let options = FsOptions::default().with_fd_budget(config.fd_budget);
+        let storage = FsStorage::open_read_only(&config.data_dir, options).map_err(fs_error)?;
+        ReadOnlyLog::open(storage, config.of_log())
     }
 
     /// Opens the store in `./annals-data`, or begins one there.
