@@ -1,2 +1,56 @@
-//! The `annals` command.
-fn main() {}
+//! The `annals` command: import, look at, verify and keep an Annals event store.
+//!
+//! One file a command. A command writes its answer to stdout through [`output::Output`] and
+//! returns a [`failure::Failure`] for everything that goes wrong; only this file ends the process.
+
+mod args;
+mod event_json;
+mod event_table;
+mod failure;
+mod import;
+mod json_text;
+mod kind_names;
+mod open;
+mod output;
+mod progress;
+mod query;
+mod region_args;
+mod show;
+mod stats;
+mod streams;
+mod tail;
+mod time;
+
+use args::{Cli, Command};
+use clap::Parser;
+use failure::{Code, Failure};
+use output::Output;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = Output::stdout();
+    let done = run(&cli, &mut out).and_then(|code| out.flush().map(|()| code));
+    match done {
+        Ok(code) => code.into(),
+        // Whoever read the answer has seen enough.
+        Err(failure) if failure.is_closed_pipe() => Code::Done.into(),
+        Err(failure) => {
+            // What was answered before it went wrong comes first.
+            let _ = out.flush();
+            failure.report()
+        }
+    }
+}
+
+fn run(cli: &Cli, out: &mut Output) -> Result<Code, Failure> {
+    let store = cli.store()?;
+    match &cli.command {
+        Command::Import(args) => import::run(store, args, out),
+        Command::Tail(args) => tail::run(store, args, out),
+        Command::Show(args) => show::run(store, args, out),
+        Command::Query(args) => query::run(store, args, out),
+        Command::Streams(args) => streams::run(store, args, out),
+        Command::Stats(args) => stats::run(store, args, out),
+    }
+}

@@ -1,0 +1,287 @@
+//! What the command is told: its subcommands and their options, by clap.
+//!
+//! Every option is described here and nowhere else; the commands read the values.
+
+use crate::failure::Failure;
+use crate::region_args::RegionArgs;
+use crate::time::TimeUnit;
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use std::path::{Path, PathBuf};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  the answer is no: a bad row, an unknown id, a locked store, damage
+  2  wrong usage, or nothing could be looked at: no store there, a file that can't be read
+
+Colours are off where the output is no terminal, and where NO_COLOR is set.";
+
+/// Look at, fill and check an Annals event store.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// The directory of the store.
+    #[arg(
+        long,
+        global = true,
+        env = "ANNALS_STORE",
+        value_name = "DIR",
+        hide_env_values = true,
+        display_order = 900
+    )]
+    store: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl Cli {
+    /// The directory of the store.
+    ///
+    /// # Errors
+    ///
+    /// Where neither the option nor the environment names one.
+    pub(crate) fn store(&self) -> Result<&Path, Failure> {
+        let none =
+            || Failure::usage("no store is named").hint("give --store DIR, or set ANNALS_STORE");
+        self.store.as_deref().filter(|dir| !dir.as_os_str().is_empty()).ok_or_else(none)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Append the rows of a CSV or JSON Lines file as events
+    #[command(long_about = IMPORT_LONG, after_help = IMPORT_EXAMPLES)]
+    Import(ImportArgs),
+    /// Print the newest events, and go on printing with --follow
+    Tail(TailArgs),
+    /// Print all there is to one event
+    Show(ShowArgs),
+    /// Print the events that pass every given filter
+    Query(QueryArgs),
+    /// List the entities with their events and their newest change
+    Streams(StreamsArgs),
+    /// Count events, entities, scopes, kinds, bytes and segments
+    Stats(StatsArgs),
+}
+
+const IMPORT_LONG: &str = "\
+Append the rows of a CSV or JSON Lines file as events.
+
+The columns named by --entity, --scope, --kind and --time become the event's address, kind and \
+time; the rest of the row is its payload, as JSON. In CSV all values are strings; JSON Lines keep \
+theirs exactly as they are written.
+
+A kind has a name of ASCII letters, digits, '.', '_', '-' and ':'. A text that is such a name \
+stays as it is. In any other, letters of other scripts are transcribed, and each run of other \
+characters and dashes becomes one '-', with none at the ends: 'T02 Check confirmation' becomes \
+'T02-Check-confirmation'. The store gives a new name a number.
+
+A row that can't be an event stops the import with its line and column; the rows before it are in \
+the store. With --key or --key-row the same import can be run again: what is there is not appended \
+twice.";
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  annals import orders.csv --store shop --entity order_id --scope-value shop --kind status --time at
+  generate | annals import - --store shop --format jsonl --entity id --scope tenant --kind type";
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("scope from").required(true))]
+#[command(group = ArgGroup::new("kind from").required(true))]
+pub(crate) struct ImportArgs {
+    /// The file to read; `-`, or no file, reads stdin
+    #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]
+    pub(crate) file: PathBuf,
+    /// How the rows are written; by default as the file's name says
+    #[arg(long)]
+    pub(crate) format: Option<InputFormat>,
+    /// What separates the fields of CSV: one character, or `tab`
+    #[arg(long, value_name = "CHAR", value_parser = parse_delimiter)]
+    pub(crate) delimiter: Option<u8>,
+    /// The column that says which entity an event is about
+    #[arg(long, value_name = "COL")]
+    pub(crate) entity: String,
+    /// The column that says in which scope
+    #[arg(long, value_name = "COL", group = "scope from")]
+    pub(crate) scope: Option<String>,
+    /// The scope of every row, where no column says it
+    #[arg(long, value_name = "SCOPE", group = "scope from")]
+    pub(crate) scope_value: Option<String>,
+    /// The column whose text names the kind
+    #[arg(long, value_name = "COL", group = "kind from")]
+    pub(crate) kind: Option<String>,
+    /// The kind of every row, by name, where no column says it
+    #[arg(long, value_name = "NAME", group = "kind from")]
+    pub(crate) kind_name: Option<String>,
+    /// The column that says when; without it, events happen as they are read
+    #[arg(
+        long,
+        value_name = "COL",
+        long_help = "The column that says when; without it, events happen as they are read.\n\
+        \n\
+        Times are RFC 3339, with a space for the T if you like, or whole numbers: seconds, \
+        milliseconds or microseconds since 1970, told apart by how long they are (up to 11 \
+        digits, up to 14, or more) unless --time-unit says which."
+    )]
+    pub(crate) time: Option<String>,
+    /// What whole numbers in the time column count
+    #[arg(long, value_name = "UNIT", default_value = "auto", requires = "time")]
+    pub(crate) time_unit: TimeUnit,
+    /// Take times without an offset as UTC, instead of refusing them
+    #[arg(long, requires = "time")]
+    pub(crate) utc: bool,
+    /// The column that makes a row unique: a row that is in the store already is not appended
+    #[arg(long, value_name = "COL")]
+    pub(crate) key: Option<String>,
+    /// Take the file's name and the row's line as what makes a row unique
+    #[arg(long, conflicts_with = "key")]
+    pub(crate) key_row: bool,
+    /// Leave the columns of entity, scope, kind and time in the payload too
+    #[arg(long)]
+    pub(crate) keep_columns: bool,
+    /// How many rows are written and synced together
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub(crate) batch: u32,
+    /// Pass over rows that can't be events, count them and list the first few
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
+    /// Stop after this many bad rows all the same
+    #[arg(long, value_name = "N", requires = "skip_bad")]
+    pub(crate) max_errors: Option<u64>,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InputFormat {
+    /// Fields between commas, the first row names them
+    Csv,
+    /// One JSON object a line
+    Jsonl,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TailArgs {
+    /// How many of the newest events
+    #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 10)]
+    pub(crate) count: u64,
+    /// Go on printing events as they are appended
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Print each event as one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) region: RegionArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// A UUID, `event:` and 32 hex digits, or a sequence such as 17 or '#17'
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// Print one object of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueryArgs {
+    /// How to print the events
+    #[arg(long, default_value = "table")]
+    pub(crate) format: OutputFormat,
+    /// The same as --format jsonl
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) json: bool,
+    /// At most so many events
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// Newest first
+    #[arg(long)]
+    pub(crate) backward: bool,
+    /// Print only how many there are
+    #[arg(long, conflicts_with_all = ["format", "json", "backward"])]
+    pub(crate) count: bool,
+    #[command(flatten)]
+    pub(crate) region: RegionArgs,
+}
+
+/// How events are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// A line an event, for people
+    Table,
+    /// One JSON object a line
+    Jsonl,
+    /// Comma-separated values with a header
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StreamsArgs {
+    /// In which order
+    #[arg(long, default_value = "newest")]
+    pub(crate) sort: StreamOrder,
+    /// At most so many entities
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// Print one line of JSON an entity
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) region: RegionArgs,
+}
+
+/// The order of the entities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StreamOrder {
+    /// The one that changed last comes first
+    Newest,
+    /// The one with the most events comes first
+    Events,
+    /// By name
+    Name,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatsArgs {
+    /// Print one object of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn parse_delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"tab" | b"\\t" => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => Ok(*byte),
+        _ => Err("one ASCII character other than a quote, or the word tab".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_options_contradict_each_other_nowhere() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_delimiter_is_one_byte_or_the_word_tab() {
+        assert_eq!(parse_delimiter(";"), Ok(b';'));
+        assert_eq!(parse_delimiter("tab"), Ok(b'\t'));
+        assert_eq!(parse_delimiter("\t"), Ok(b'\t'));
+        for bad in ["", ";;", "\"", "\n", "é"] {
+            assert!(parse_delimiter(bad).is_err(), "{bad:?}");
+        }
+    }
+}

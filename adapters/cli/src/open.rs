@@ -1,0 +1,99 @@
+//! Opening a store that is there, for reading or for appending.
+//!
+//! A directory that holds something else is never taken for a store, and never made one.
+
+use crate::failure::Failure;
+use annals::{
+    FileId, FsOpenError, FsOptions, FsStorage, Host, Log, LogConfig, ReadOnlyLog, Store,
+    StoreConfig, StoreError,
+};
+use console::Style;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// Opens a store for reading, beside a writer if there is one.
+pub(crate) fn for_reading(dir: &Path) -> Result<ReadOnlyLog<FsStorage>, Failure> {
+    look_and_open(dir)?.map_err(|error| of_store(dir, error))
+}
+
+/// As [`for_reading`], for those who have their own word on why a store can't be opened.
+pub(crate) fn look_and_open(
+    dir: &Path,
+) -> Result<Result<ReadOnlyLog<FsStorage>, StoreError>, Failure> {
+    let none = match look(dir)? {
+        Found::Store => None,
+        Found::Nothing => Some(format!("there is no directory {}", dir.display())),
+        Found::EmptyDirectory | Found::OtherFiles => {
+            Some(format!("there is no Annals store in {}", dir.display()))
+        }
+    };
+    if let Some(message) = none {
+        return Err(Failure::usage(message).hint("check --store; `annals import` begins a store"));
+    }
+    Ok(Store::open_read_only(StoreConfig::new(dir)))
+}
+
+/// Opens a store for appending, or begins one in a directory that is new or empty.
+pub(crate) fn for_appending<H: Host>(dir: &Path, host: H) -> Result<Log<FsStorage, H>, Failure> {
+    if look(dir)? == Found::OtherFiles {
+        let message = format!("{} holds other files and no Annals store", dir.display());
+        return Err(Failure::usage(message).hint("name a directory that is new or empty"));
+    }
+    let storage = FsStorage::open(dir, FsOptions::default()).map_err(|error| match error {
+        FsOpenError::Locked { dir } => {
+            Failure::from(StoreError::Locked { store: dir.display().to_string() })
+        }
+        error => Failure::unreadable(dir.display(), &error),
+    })?;
+    let log = Log::open(storage, host, LogConfig::default());
+    let log = log.map_err(|error| of_store(dir, error))?;
+    for corruption in &log.recovery().meta_damage {
+        let note = Style::new().for_stderr().yellow().bold().apply_to("note:");
+        eprintln!("{note} {corruption}; names of kinds that stood there are lost");
+    }
+    Ok(log)
+}
+
+/// A failure of the store with what to do next about this directory.
+pub(crate) fn of_store(dir: &Path, error: StoreError) -> Failure {
+    let is_damage = matches!(error, StoreError::Corruption(_));
+    let failure = Failure::from(error);
+    if !is_damage {
+        return failure;
+    }
+    let dir = dir.display();
+    failure.hint(format!("`annals verify --store {dir}` lists all damage; restore a backup"))
+}
+
+/// What a path holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    EmptyDirectory,
+    OtherFiles,
+    /// Also one without an event.
+    Store,
+}
+
+/// The lock file, which a writer leaves behind.
+const LOCK_NAME: &str = "LOCK";
+
+fn look(dir: &Path) -> Result<Found, Failure> {
+    let unreadable = |error: io::Error| Failure::unreadable(dir.display(), &error);
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let mut found = Found::EmptyDirectory;
+    for entry in entries {
+        let name = entry.map_err(unreadable)?.file_name();
+        let name = name.to_str().unwrap_or_default();
+        if name == LOCK_NAME || FileId::parse(name).is_some() {
+            return Ok(Found::Store);
+        }
+        found = Found::OtherFiles;
+    }
+    Ok(found)
+}

@@ -1,0 +1,10 @@
+//! The `annals` command from outside: what it prints, what it leaves behind, how it ends.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod damage;
+mod import;
+mod import_bad;
+mod look;
+mod real_data;
+mod runner;
