@@ -62,6 +62,9 @@ pub(crate) enum Command {
     Streams(StreamsArgs),
     /// Count events, entities, scopes, kinds, bytes and segments
     Stats(StatsArgs),
+    /// Check every byte, hash and index of the store
+    #[command(after_help = VERIFY_EXIT_CODES)]
+    Verify(VerifyArgs),
 }
 
 const IMPORT_LONG: &str = "\
@@ -252,6 +255,19 @@ pub(crate) enum StreamOrder {
 
 #[derive(Debug, Args)]
 pub(crate) struct StatsArgs {
+    /// Print one object of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const VERIFY_EXIT_CODES: &str = "\
+Exit codes:
+  0  whole
+  1  damaged; the first fault of each kind is told with its file and place
+  2  not looked at: no store there, files that can't be read";
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
     /// Print one object of JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -20,6 +20,7 @@ mod stats;
 mod streams;
 mod tail;
 mod time;
+mod verify;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -52,5 +53,6 @@ fn run(cli: &Cli, out: &mut Output) -> Result<Code, Failure> {
         Command::Query(args) => query::run(store, args, out),
         Command::Streams(args) => streams::run(store, args, out),
         Command::Stats(args) => stats::run(store, args, out),
+        Command::Verify(args) => verify::run(store, args, out),
     }
 }

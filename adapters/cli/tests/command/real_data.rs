@@ -26,6 +26,11 @@ fn the_receipts_are_counted_to_the_row() {
     let stats = bench.json(&["stats", "--json"]);
     assert_eq!((&stats["events"], &stats["entities"]), (&8577.into(), &1434.into()));
     assert_eq!(stats["kinds"].as_array().unwrap().len(), 27);
+    let report = bench.json(&["verify", "--json"]);
+    for (name, number) in [("events", 8577), ("streams", 1434)] {
+        assert_eq!(report[name], number, "{report}");
+    }
+    assert_eq!(report["whole"], true, "{report}");
     let again = bench.json(&import);
     assert_eq!((&again["events"], &again["known"]), (&0.into(), &8577.into()));
     assert_eq!(bench.run(&["streams", "--json"]).done().out.lines().count(), 1434);
