@@ -628,15 +628,10 @@ fn the_output_of_a_compaction_is_read_by_the_tables_of_the_page() {
     while at < frames_end {
         let frame = frame(&file, at, salt);
         assert_eq!(frame.synced_len, 0);
-        for record in &frame.records {
-            if record.state == 2 {
-                runs.push((record.header, record.content));
+        for (sequence, record) in numbered(&frame) {
+            let Some(sequence) = sequence else {
+                runs.push((found.len(), record.header, record.content));
                 continue;
-            }
-            assert!(runs.is_empty(), "the marks stand behind all events");
-            let sequence = match found.last() {
-                Some(last) if record.offset != at + 32 => last + 1,
-                _ => frame.first_sequence,
             };
             found.push(sequence);
             let place = usize::try_from(whole[usize::try_from(sequence).unwrap()].offset).unwrap();
@@ -653,13 +648,25 @@ fn the_output_of_a_compaction_is_read_by_the_tables_of_the_page() {
     assert_eq!(found, expected);
 
     let mut gone = Vec::new();
-    for (mark, last_hash) in runs {
+    for (place, mark, content) in runs {
         let mut fields = Fields(mark);
         let entity = fields.text();
         let (first, last, last_sequence) = (fields.varint(), fields.varint(), fields.varint());
         assert!(fields.0.is_empty());
         let receipt = &receipts[usize::try_from(last_sequence).unwrap()];
-        assert_eq!((receipt.version.get(), &receipt.event_hash.as_bytes()[..]), (last, last_hash));
+        assert_eq!(receipt.version.get(), last);
+        let of_stream = |version: u64| {
+            (0_u64..)
+                .zip(&whole)
+                .find(|(_, event)| event.entity == entity && event.version == version)
+        };
+        let before = first.checked_sub(1).and_then(of_stream);
+        let prev_hash = before.map_or([0; 32], |(sequence, _)| {
+            *receipts[usize::try_from(sequence).unwrap()].event_hash.as_bytes()
+        });
+        assert_eq!(content, [&prev_hash[..], receipt.event_hash.as_bytes()].concat());
+        let next = of_stream(last + 1).map(|(sequence, _)| sequence);
+        assert_eq!(found.get(place).copied(), next, "a mark stands before the stream's next event");
         gone.extend((first..=last).map(|version| (entity.to_owned(), version)));
     }
     gone.sort_unstable();
@@ -686,6 +693,16 @@ fn the_output_of_a_compaction_is_read_by_the_tables_of_the_page() {
     }
 }
 
+/// The records of a frame, each with its sequence; a mark has none.
+fn numbered<'a, 'b>(frame: &'b Frame<'a>) -> impl Iterator<Item = (Option<u64>, &'b Record<'a>)> {
+    let mut next = frame.first_sequence;
+    frame.records.iter().map(move |record| {
+        let sequence = (record.state != 2).then_some(next);
+        next += u64::from(record.state != 2);
+        (sequence, record)
+    })
+}
+
 /// Where the frames of a sealed segment end.
 fn frames_end_of(file: &[u8]) -> usize {
     usize::try_from(Fields(&file[file.len() - 240..]).u64()).unwrap()
@@ -697,6 +714,48 @@ fn record_at(file: &[u8], offset: usize) -> Record<'_> {
     let (len, header_len, state) = (fields.len(), usize::from(fields.u16()), fields.u8());
     let (header, content) = file[offset + 11..offset + 8 + len].split_at(header_len);
     Record { offset, state, header, content }
+}
+
+#[test]
+fn a_file_of_the_meta_log_is_read_by_the_tables_of_the_page() {
+    let storage = MemoryStorage::new();
+    let mut log = open(&storage);
+    log.name_kind(EventKind::new(1, 2), "order.placed").unwrap();
+    log.name_kind(EventKind::new(1, 3), "order.paid").unwrap();
+    log.close().unwrap();
+    let file = storage.open(FileId::meta(1)).unwrap();
+    let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+
+    let mut fields = Fields(&bytes);
+    assert_eq!(fields.take(8), b"ANNALMET");
+    assert_eq!((fields.u16(), fields.u16(), fields.u32()), (1, 0, 64));
+    assert_eq!((fields.array(), fields.u64()), ([0x11; 16], 1));
+    let whole_len = usize::try_from(fields.u64()).unwrap();
+    let salt: [u8; 4] = fields.array();
+    assert_eq!((fields.array(), fields.u32()), (salt, 0));
+    assert_eq!(fields.u32(), crc32(&[&bytes[..60]]));
+    let frame_salt = crc32(&[&salt, &[0x11; 16], &1_u64.to_le_bytes()]).to_le_bytes();
+
+    let (mut at, mut values) = (64, Vec::new());
+    while at < bytes.len() {
+        let mut fields = Fields(&bytes[at..]);
+        assert_eq!(fields.u32(), 0xA771_3E7A);
+        let len: [u8; 4] = fields.array();
+        let end = at + 12 + u32::from_le_bytes(len) as usize;
+        assert_eq!(fields.u32(), crc32(&[&frame_salt, &len, &bytes[at + 12..end]]));
+        assert_eq!(fields.u64(), if at < whole_len { 0 } else { at as u64 });
+        let entries = fields.u32();
+        for _ in 0..entries {
+            let (key_len, value_len) = (usize::from(fields.u16()), fields.len());
+            values.push((fields.take(key_len), fields.take(value_len)));
+        }
+        assert_eq!(fields.0.len(), bytes.len() - end);
+        at = end.next_multiple_of(8);
+    }
+    let expected: [(&[u8], &[u8]); 2] =
+        [(b"k/order.placed", &[0x02, 0x10]), (b"k/order.paid", &[0x03, 0x10])];
+    assert_eq!(values, expected);
 }
 
 fn may_hold(descriptor: &[u8], prints: &[u8], key: u64) -> bool {

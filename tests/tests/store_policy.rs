@@ -1,4 +1,4 @@
-//! Behaviours 42, 43 and 46 through the native store: what a policy let in, and transitions
+//! Behaviours 42, 43, 46 and 47 through the native store: what a policy let in, and transitions
 //! that start only from the state that a stream is in.
 #![cfg(not(target_arch = "wasm32"))]
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
@@ -27,6 +27,7 @@ struct Placed {
 
 impl EventPayload for Placed {
     const KIND: EventKind = EventKind::new(2, 1);
+    const NAME: Option<&'static str> = Some("order.placed");
     const VERSION: u16 = 3;
     const FORMAT: PayloadFormat = PayloadFormat::Json;
 }
@@ -43,6 +44,7 @@ struct Cancelled;
 
 impl EventPayload for Cancelled {
     const KIND: EventKind = EventKind::new(2, 3);
+    const NAME: Option<&'static str> = Some("order.cancelled");
 }
 
 define_state_machine! {
@@ -396,4 +398,65 @@ fn b46_an_erased_transition_still_moves_its_stream_where_its_kind_leaves_no_choi
         matches!(&error, PolicyError::StateErased { sequence, .. } if *sequence == Sequence::new(1)),
         "{error}"
     );
+}
+
+#[derive(Serialize, Deserialize)]
+struct Submitted;
+
+/// Claims the kind of another type under another name.
+impl EventPayload for Submitted {
+    const KIND: EventKind = Placed::KIND;
+    const NAME: Option<&'static str> = Some("order.submitted");
+}
+
+#[derive(Serialize, Deserialize)]
+struct Ordered;
+
+/// Claims the name of another type for another kind.
+impl EventPayload for Ordered {
+    const KIND: EventKind = EventKind::new(2, 9);
+    const NAME: Option<&'static str> = Placed::NAME;
+}
+
+#[test]
+fn b47_each_way_to_append_a_typed_event_names_its_kind_for_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipeline = cap(100);
+    let ways: [fn(&Store, &Pipeline<u64>); 4] = [
+        |store, _| drop(store.append_typed(&at(), &Placed { cents: 1 }).unwrap()),
+        |store, _| drop(store.apply_transition(&at(), place()).unwrap()),
+        |store, pipeline| {
+            let receipt = pipeline.evaluate(&1, Proposal::new(Placed { cents: 1 })).unwrap();
+            store.commit_typed_receipt(&at(), receipt).unwrap();
+        },
+        |store, pipeline| {
+            let receipt = pipeline.evaluate(&1, Proposal::new(place())).unwrap();
+            store.commit_transition(&at(), receipt).unwrap();
+        },
+    ];
+    for (number, way) in ways.into_iter().enumerate() {
+        let config = || StoreConfig::new(dir.path().join(number.to_string()));
+        let store = Store::open(config()).unwrap();
+        assert_eq!(store.kind_name(Placed::KIND), None);
+        way(&store, &pipeline);
+        assert_eq!(store.kind_name(Placed::KIND).as_deref(), Some("order.placed"));
+        store.close().unwrap();
+        let store = Store::open(config()).unwrap();
+        assert_eq!(store.kind_named("order.placed"), Some(Placed::KIND), "way {number}");
+        assert_eq!(store.kind_names().len(), 1);
+    }
+}
+
+#[test]
+fn b47_a_second_name_for_a_kind_or_a_second_kind_for_a_name_is_an_error() {
+    let store = store();
+    store.append_typed(&at(), &Placed { cents: 1 }).unwrap();
+    for error in [
+        store.append_typed(&at(), &Submitted).unwrap_err(),
+        store.append_typed(&at(), &Ordered).unwrap_err(),
+    ] {
+        assert!(matches!(error, StoreError::NameConflict { .. }), "{error}");
+    }
+    assert_eq!(store.stream("order:5").count(), 1, "nothing was written");
+    store.append_typed(&at(), &Placed { cents: 2 }).unwrap();
 }

@@ -17,9 +17,12 @@ pub use ticket::{BatchTicket, Ticket};
 use crate::config::{Durability, StoreConfig};
 use crate::fs_storage::{FsOpenError, FsOptions, FsStorage};
 use crate::host::SystemHost;
-use annals_core::{MemoryStorage, ReadOnlyLog, Recovery, Storage, StoreError, StoreId};
+use annals_core::{
+    EventKind, MemoryStorage, ReadOnlyLog, Recovery, Storage, StoreError, StoreId,
+};
 use commit::{Calls, Committer};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use worker::{Bell, Worker};
@@ -54,6 +57,8 @@ pub struct Store<S: Storage = FsStorage> {
     bell: Bell,
     recovery: Recovery,
     store_id: StoreId,
+    /// The names of kinds that this handle has registered.
+    names: RwLock<BTreeMap<EventKind, &'static str>>,
 }
 
 /// Held so that they stop with the store.
@@ -193,7 +198,14 @@ where
         if let Durability::Interval(period) = config.durability {
             workers.interval = Some(interval_worker(&inner, period)?);
         }
-        Ok(Store { inner, workers: Mutex::new(workers), bell, recovery, store_id })
+        Ok(Store {
+            inner,
+            workers: Mutex::new(workers),
+            bell,
+            recovery,
+            store_id,
+            names: RwLock::default(),
+        })
     }
 
     /// Starts the thread that commits what is submitted, on first use.

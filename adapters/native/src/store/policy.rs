@@ -247,6 +247,7 @@ where
     {
         let TransitionOptions { append: options, state_check } = options.into();
         let append = transition.into_append(at.clone(), options)?;
+        self.name_kind_of::<P>()?;
         self.append_transition::<From, To>(append, state_check)
     }
 
@@ -290,6 +291,7 @@ where
         let TransitionOptions { append: options, state_check } = options.into();
         let append =
             receipt.into_append(|transition| transition.into_append(at.clone(), options))?;
+        self.name_kind_of::<P>()?;
         self.append_transition::<From, To>(append, state_check)
     }
 
@@ -377,6 +379,7 @@ where
             let kind = <R::Payload as EventPayload>::KIND;
             Ok::<_, StoreError>(Append::new(at.clone(), kind, payload).with_options(options))
         })?;
+        self.name_kind_of::<R::Payload>()?;
         Ok(self.append_one(append)?)
     }
 

@@ -72,6 +72,21 @@ impl<S: Storage> Store<S> {
         self.reader().walk_ancestors(id, limit)
     }
 
+    /// The name of a kind; `None` where it has none.
+    pub fn kind_name(&self, kind: EventKind) -> Option<Arc<str>> {
+        self.reader().kind_name(kind)
+    }
+
+    /// The kind that has a name; `None` where none has.
+    pub fn kind_named(&self, name: &str) -> Option<EventKind> {
+        self.reader().kind_named(name)
+    }
+
+    /// All kinds that have names, in the order of their numbers.
+    pub fn kind_names(&self) -> Vec<(EventKind, Arc<str>)> {
+        self.reader().kind_names()
+    }
+
     /// Numbers about the store. Counting entities reads the names in every segment.
     ///
     /// # Errors

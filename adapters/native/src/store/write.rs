@@ -57,6 +57,7 @@ where
         payload: &T,
         options: AppendOptions,
     ) -> Result<AppendReceipt, StoreError> {
+        self.name_kind_of::<T>()?;
         self.append_one(
             Append::new(at.clone(), T::KIND, payload.to_payload()?).with_options(options),
         )
@@ -150,6 +151,37 @@ where
     /// A storage error, after which the writer is poisoned.
     pub fn sync(&self) -> Result<Sequence, StoreError> {
         self.inner.committer.sync()
+    }
+
+    /// Names a kind, for good. Appending a typed event does so by itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::name_kind`](crate::Log::name_kind): [`StoreError::NameConflict`] where the kind
+    /// has another name or the name another kind, [`StoreError::KindName`] for a text that is no
+    /// name, storage errors.
+    pub fn name_kind(&self, kind: EventKind, name: &str) -> Result<(), StoreError> {
+        self.inner.committer.with_log(|log| log.name_kind(kind, name))
+    }
+
+    /// The kind that has a name; a name that is new gets a number that is free.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::kind_for_name`](crate::Log::kind_for_name).
+    pub fn kind_for_name(&self, name: &str) -> Result<EventKind, StoreError> {
+        self.inner.committer.with_log(|log| log.kind_for_name(name))
+    }
+
+    /// Registers the name that a type gives its kind, the first time that this handle meets it.
+    pub(super) fn name_kind_of<T: EventPayload>(&self) -> Result<(), StoreError> {
+        let Some(name) = T::NAME else { return Ok(()) };
+        if self.names.read().get(&T::KIND) == Some(&name) {
+            return Ok(());
+        }
+        self.name_kind(T::KIND, name)?;
+        self.names.write().insert(T::KIND, name);
+        Ok(())
     }
 
     pub(super) fn append_one(&self, append: Append) -> Result<AppendReceipt, StoreError> {
