@@ -1,11 +1,12 @@
 //! A random workload on a simulated disk, and the journal of it.
 
 use std::num::NonZeroU32;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use annals_core::{
-    Append, AppendCondition, Batch, Coordinate, Durability, EventKind, Log, LogConfig, Payload,
-    Region, Staged, StoreError,
+    Append, AppendCondition, Batch, CompactionConfig, Coordinate, Durability, EventKind, Log,
+    LogConfig, Payload, Reader, Region, Sequence, Staged, StoreError, Strategy,
 };
 
 use super::{Journal, Outcome};
@@ -68,6 +69,8 @@ pub struct Workload {
     random: Random,
     /// None where opening failed.
     log: Option<Log<SimDisk, TestHost>>,
+    reader: Option<Reader<SimDisk>>,
+    is_compaction_failed: bool,
     journal: Journal,
     attempts: u64,
 }
@@ -78,7 +81,17 @@ impl Workload {
     pub fn new(plan: Plan) -> Self {
         let disk = SimDisk::new(plan.seed);
         let random = Random::new(plan.seed);
-        Workload { plan, disk, random, log: None, journal: Journal::default(), attempts: 0 }
+        let journal = Journal::default();
+        Workload {
+            plan,
+            disk,
+            random,
+            log: None,
+            reader: None,
+            is_compaction_failed: false,
+            journal,
+            attempts: 0,
+        }
     }
 
     /// Its disk.
@@ -100,7 +113,7 @@ impl Workload {
     ///
     /// Where the store answers what it must not.
     pub fn step(&mut self, before: &mut dyn FnMut(&Journal)) -> End {
-        let action = self.random.below(20);
+        let action = self.random.below(23);
         let act = AssertUnwindSafe(|| self.act(action, before));
         let end = catch_unwind(act).unwrap_or_else(|panic| {
             let simulated = panic.downcast_ref::<String>();
@@ -149,14 +162,47 @@ impl Workload {
                 let end = self.settle(done);
                 if end == End::Fine && self.random.one_in(2) {
                     self.log = None;
+                    self.reader = None;
                 }
                 end
             }
-            _ => {
+            19 => {
                 self.log = None;
+                self.reader = None;
+                End::Fine
+            }
+            20 | 21 => {
+                before(&self.journal);
+                let done = self.compact();
+                self.is_compaction_failed |= done.is_err();
+                self.settle(done)
+            }
+            // Whoever reads keeps segments that a compaction has replaced.
+            _ => {
+                let reader = self.log().reader();
+                self.reader = self.reader.is_none().then_some(reader);
                 End::Fine
             }
         }
+    }
+
+    /// Merges segments, with appends beside it now and then.
+    fn compact(&mut self) -> Result<(), StoreError> {
+        let config = CompactionConfig::new(Strategy::Merge)
+            .with_seal_active(self.random.one_in(2))
+            .with_output_max_bytes(4096 * (1 + self.random.below(6)));
+        let end = self.log().reader().end();
+        let from = Sequence::new(self.random.below(end.get() + 1));
+        let Some(compaction) = self.log().begin_compaction(&config, from)? else { return Ok(()) };
+        let is_stopped = self.random.one_in(4);
+        let compacted = compaction.run(|_| match is_stopped {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        })?;
+        if let Some(compacted) = compacted {
+            self.log().finish_compaction(&compacted)?;
+        }
+        Ok(())
     }
 
     fn log(&mut self) -> &mut Log<SimDisk, TestHost> {
@@ -268,6 +314,10 @@ impl Workload {
     pub fn check_readers(&self) -> Result<(), String> {
         let Some(log) = &self.log else { return Ok(()) };
         let events = check_log(&log.reader()).map_err(|error| error.to_string())?;
+        // A compaction runs beside the writer, which learns of its failures by its own.
+        if self.disk.retried_sync_count() > 0 && !self.is_compaction_failed {
+            return Err("a failed sync was tried again".to_owned());
+        }
         self.journal.allows(&events, true)
     }
 }
