@@ -23,7 +23,10 @@ pub fn silence_simulated_panics() {
     SILENCED.call_once(|| {
         let shown = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let simulated = info.payload_as_str().is_some_and(|text| text.starts_with("simulated"));
+            let simulated = info
+                .payload()
+                .downcast_ref::<String>()
+                .is_some_and(|text| text.starts_with("simulated"));
             if !simulated {
                 shown(info);
             }

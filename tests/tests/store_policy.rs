@@ -423,8 +423,12 @@ fn b47_each_way_to_append_a_typed_event_names_its_kind_for_good() {
     let dir = tempfile::tempdir().unwrap();
     let pipeline = cap(100);
     let ways: [fn(&Store, &Pipeline<u64>); 4] = [
-        |store, _| drop(store.append_typed(&at(), &Placed { cents: 1 }).unwrap()),
-        |store, _| drop(store.apply_transition(&at(), place()).unwrap()),
+        |store, _| {
+            store.append_typed(&at(), &Placed { cents: 1 }).unwrap();
+        },
+        |store, _| {
+            store.apply_transition(&at(), place()).unwrap();
+        },
         |store, pipeline| {
             let receipt = pipeline.evaluate(&1, Proposal::new(Placed { cents: 1 })).unwrap();
             store.commit_typed_receipt(&at(), receipt).unwrap();

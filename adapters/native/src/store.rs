@@ -17,9 +17,7 @@ pub use ticket::{BatchTicket, Ticket};
 use crate::config::{Durability, StoreConfig};
 use crate::fs_storage::{FsOpenError, FsOptions, FsStorage};
 use crate::host::SystemHost;
-use annals_core::{
-    EventKind, MemoryStorage, ReadOnlyLog, Recovery, Storage, StoreError, StoreId,
-};
+use annals_core::{EventKind, MemoryStorage, ReadOnlyLog, Recovery, Storage, StoreError, StoreId};
 use commit::{Calls, Committer};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;

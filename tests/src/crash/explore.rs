@@ -120,9 +120,10 @@ fn one_fault(plan: Plan, fault: Fault, operation: u64) -> u64 {
         for tearing in 0..tearings {
             let seed = plan.seed << 32 ^ operation << 8 ^ tearing;
             let disk = workload.disk().fork();
-            check_recovery(&disk, workload.journal(), mercy, seed, &plan.config())
-                .map(drop)
-                .unwrap_or_else(|why| fail(format!("{why}, {mercy:?} with tearing {tearing}")));
+            let checked = check_recovery(&disk, workload.journal(), mercy, seed, &plan.config());
+            if let Err(why) = checked {
+                fail(format!("{why}, {mercy:?} with tearing {tearing}"));
+            }
             count += 1;
         }
     }

@@ -43,7 +43,7 @@ impl Plan {
     /// says.
     #[must_use]
     pub fn config(&self) -> LogConfig {
-        let seal_on_close_bytes = if self.seed % 3 == 0 { 1 } else { u64::MAX };
+        let seal_on_close_bytes = if self.seed.is_multiple_of(3) { 1 } else { u64::MAX };
         LogConfig::default()
             .with_segment_max_bytes(4096)
             .with_index_cache_bytes(64 * 1024)

@@ -124,8 +124,14 @@ fn start(dir: &Path, as_role: &str, round: usize) -> Role {
     Role::new("processes::child", as_role).with(DIR, dir).with(ROUND, round.to_string())
 }
 
-/// What a child had acknowledged, by round, thread and number.
-type Acknowledged = HashMap<(usize, u64, u64), (u64, u64)>;
+/// A batch, by round, thread and number.
+type BatchKey = (usize, u64, u64);
+
+/// An event's sequence, its place in its batch, and the batch's length.
+type Place = (u64, u64, u64);
+
+/// What a child had acknowledged: the first sequence and the length of each batch.
+type Acknowledged = HashMap<BatchKey, (u64, u64)>;
 
 fn note(acknowledged: &mut Acknowledged, round: usize, line: &str) {
     let numbers: Vec<u64> = line.split(' ').map(|word| word.parse().unwrap()).collect();
@@ -136,7 +142,7 @@ fn note(acknowledged: &mut Acknowledged, round: usize, line: &str) {
 /// Everything acknowledged is there; every batch is whole; each thread's numbers have no gap.
 fn check(events: &[Event], acknowledged: &Acknowledged) {
     check_log(events);
-    let mut found: HashMap<(usize, u64, u64), Vec<(u64, u64, u64)>> = HashMap::new();
+    let mut found: HashMap<BatchKey, Vec<Place>> = HashMap::new();
     for event in events {
         let text = std::str::from_utf8(event.payload.bytes().unwrap()).unwrap();
         let words: Vec<u64> = text.split(' ').take(5).map(|word| word.parse().unwrap()).collect();
