@@ -1,7 +1,7 @@
 //! Stdout, buffered, and how numbers are written for people.
 //!
 //! Every write can fail, most often because nobody reads any more; that is a
-//! [`Failure`](crate::failure::Failure) like any other and never a panic.
+//! [`Failure`] like any other and never a panic.
 
 use crate::failure::Failure;
 use console::Term;
