@@ -2,6 +2,8 @@
 //!
 //! `ANNALS_RUNS=N` adds N rounds of random damage.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
 use std::collections::BTreeMap;
 
 use annals::format::frame::FRAME_HEADER_LEN;
