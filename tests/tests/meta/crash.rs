@@ -237,11 +237,7 @@ fn run_through_faults(disk: &SimDisk, seed: u64) {
     let mut history = History::new();
     let mut log = reopen(disk);
     for round in 0..80 {
-        let step = match Step::draw(&mut random) {
-            // The faults are for the meta log.
-            Step::Append => Step::Sync,
-            step => step,
-        };
+        let step = Step::draw(&mut random);
         history.begin(&step);
         let done = step.run(&mut log);
         let place = format!("seed {seed}, step {round}, {done:?}");
