@@ -4,6 +4,7 @@
 //! threads share one write and one sync.
 
 mod commit;
+mod keep;
 mod policy;
 mod read;
 mod request;
@@ -70,6 +71,8 @@ struct Workers {
 /// What the store's threads share.
 pub(crate) struct Inner<S: Storage> {
     committer: Committer<S>,
+    /// Held by the one compaction that runs.
+    compacting: Mutex<()>,
 }
 
 impl<S: Storage> std::fmt::Debug for Store<S> {
@@ -188,7 +191,7 @@ where
         let (recovery, store_id) =
             committer.with_log(|log| Ok((log.recovery().clone(), log.store_id())))?;
         report(&recovery);
-        let inner = Arc::new(Inner { committer });
+        let inner = Arc::new(Inner { committer, compacting: Mutex::default() });
         let mut workers = Workers::default();
         if config.durability == Durability::Durable {
             workers.filler = Some(fill_worker(&inner, fill_bell)?);

@@ -2,9 +2,11 @@
 
 use crate::store::Store;
 use annals_core::{
-    Ancestors, Event, EventId, EventKind, LogDiagnostics, LogStats, Query, Reader, Region,
-    Sequence, Storage, StoreError, StreamHead,
+    Ancestors, CausalWalk, Cursor, Event, EventId, EventKind, EventSourced, LogDiagnostics,
+    LogStats, Projected, Query, Reader, Region, Sequence, Storage, StoreError, StreamHead,
+    VerifyOptions, VerifyProgress, VerifyReport,
 };
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 impl<S: Storage> Store<S> {
@@ -85,6 +87,72 @@ impl<S: Storage> Store<S> {
     /// All kinds that have names, in the order of their numbers.
     pub fn kind_names(&self) -> Vec<(EventKind, Arc<str>)> {
         self.reader().kind_names()
+    }
+
+    /// A place in a region, before its first event: poll it with [`Store::reader`].
+    pub fn cursor(&self, region: &Region) -> Cursor {
+        Cursor::at(region.clone(), None)
+    }
+
+    /// The state that the events of one entity make; `None` where it has none.
+    ///
+    /// # Errors
+    ///
+    /// What the projection refuses; storage errors and corruption.
+    pub fn project<T: EventSourced>(
+        &self,
+        entity: &str,
+    ) -> Result<Option<Projected<T>>, StoreError> {
+        self.reader().project(entity)
+    }
+
+    /// The state that the events of a region make.
+    ///
+    /// # Errors
+    ///
+    /// As [`project`](Store::project).
+    pub fn project_region<T: EventSourced>(
+        &self,
+        region: &Region,
+    ) -> Result<Projected<T>, StoreError> {
+        self.reader().project_region(region)
+    }
+
+    /// What led to an event: its causation, that one's, and so on, `limit` events at most.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`]; storage errors and corruption.
+    pub fn causes(&self, id: EventId, limit: usize) -> Result<CausalWalk, StoreError> {
+        self.reader().causes(id, limit)
+    }
+
+    /// What an event led to, directly and further on, `limit` events at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`causes`](Store::causes).
+    pub fn effects(&self, id: EventId, limit: usize) -> Result<CausalWalk, StoreError> {
+        self.reader().effects(id, limit)
+    }
+
+    /// The events with a correlation id, `limit` at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`causes`](Store::causes).
+    pub fn correlated(&self, id: EventId, limit: usize) -> Result<CausalWalk, StoreError> {
+        self.reader().correlated(id, limit)
+    }
+
+    /// Proves every byte of the store against every other; see
+    /// [`verify`](crate::verify()). `progress` may stop it.
+    pub fn verify(
+        &self,
+        options: &VerifyOptions,
+        progress: impl FnMut(VerifyProgress) -> ControlFlow<()>,
+    ) -> VerifyReport {
+        annals_core::verify(&self.reader(), options, progress)
     }
 
     /// Numbers about the store. Counting entities reads the names in every segment.
