@@ -244,12 +244,8 @@ impl<T: EventSourced> Projected<T> {
         reader: &Reader<S>,
     ) -> Result<Option<(Version, Sequence)>, StoreError> {
         let Some(entity) = &self.source.entity else { return Ok(None) };
-        if self.next == Sequence::ZERO {
-            let head = reader.head(entity)?;
-            return Ok(head.map(|head| (head.version, head.sequence)));
-        }
-        let mut newest = reader.stream(entity).starting_at(self.next).backward().limit(1);
-        newest.next_with(|event| (event.header().version(), event.sequence()))
+        let head = reader.head_since(entity, self.next)?;
+        Ok(head.map(|head| (head.version, head.sequence)))
     }
 
     fn take_in<S: Storage>(

@@ -2,8 +2,10 @@
 
 use crate::conformance::TestHost;
 use annals_core::{
-    Append, AppendReceipt, Coordinate, EventKind, Log, LogConfig, MemoryStorage, Payload,
+    Append, AppendReceipt, CompactionConfig, Coordinate, EventKind, Log, LogConfig, MemoryStorage,
+    Payload, Sequence, Strategy,
 };
+use std::ops::ControlFlow;
 
 /// A log in memory, whose clock ticks a millisecond at each look.
 pub type MemoryLog = Log<MemoryStorage, TestHost>;
@@ -43,4 +45,22 @@ pub fn append_payload(
 ) -> AppendReceipt {
     let coordinate = Coordinate::new(entity, scope).expect("a valid coordinate");
     log.append(&Append::new(coordinate, kind, payload)).expect("the log takes the event")
+}
+
+/// Compacts the whole log by a strategy, in outputs of a few segments each.
+///
+/// # Panics
+///
+/// If a compaction fails.
+pub fn compact(log: &mut MemoryLog, strategy: Strategy) {
+    let config =
+        CompactionConfig::new(strategy).with_output_max_bytes(16 * 1024).with_seal_active(true);
+    let mut from = Sequence::ZERO;
+    while let Some(next) = log.begin_compaction(&config, from).expect("a compaction begins") {
+        from = next.end();
+        let done = next.run(|_| ControlFlow::Continue(())).expect("a compaction runs");
+        if let Some(done) = done {
+            log.finish_compaction(&done).expect("a compaction is taken in");
+        }
+    }
 }

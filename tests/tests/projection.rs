@@ -4,10 +4,10 @@
 use annals_core::{
     CacheFault, CodecError, EventKind, EventPayload, EventSourced, ExpectedVersion, Freshness,
     MemoryCache, MemoryStorage, NoCache, Payload, Projected, ProjectionCache, ProjectionKey,
-    Projector, Reader, Region, Sequence, SourceEvent, Storage, StorageFile, StoreError, Upcasts,
-    Version,
+    Projector, Reader, Region, Sequence, SourceEvent, Storage, StorageFile, StoreError,
+    Strategy as CompactionStrategy, Upcasts, Version,
 };
-use annals_tests::fixture::{MemoryLog, append, append_payload, open_small};
+use annals_tests::fixture::{MemoryLog, append, append_payload, compact, open_small};
 use annals_tests::projection_cache_contract::{FaultyCache, Memory, projection_cache_contract};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -492,6 +492,32 @@ fn b26_a_cache_of_a_tail_that_was_lost_is_not_used() {
 }
 
 #[test]
+fn b26_what_a_compaction_dropped_is_in_no_cached_state() {
+    let (_, mut log) = bank();
+    let (cache, faults) = (MemoryCache::new(1 << 20), Faults::default());
+    let mut held = log.reader().project::<Balance>("account:1").unwrap().unwrap();
+    let before = cached(&log.reader(), &cache, &faults, "account:1").unwrap();
+    compact(&mut log, CompactionStrategy::Merge);
+    let merged = cached(&log.reader(), &cache, &faults, "account:1").unwrap();
+    assert_eq!(merged, before);
+    deposit(&mut log, "account:1", 5);
+    let keep = |event: &annals_core::EventRef<'_>| event.header().kind() == Withdrawn::KIND;
+    compact(&mut log, CompactionStrategy::Retention(std::sync::Arc::new(keep)));
+    let retained = cached(&log.reader(), &cache, &faults, "account:1").unwrap();
+    assert_eq!(Some(&retained), log.reader().project("account:1").unwrap().as_ref());
+    assert!(retained.state.applied < before.state.applied);
+    assert!(faults.take().contains("from before a compaction"));
+    // A state that somebody holds goes on, at the version that the next append must name.
+    assert!(!held.advance(&log.reader()).unwrap());
+    assert_eq!(held.version, log.reader().head("account:1").unwrap().map(|head| head.version));
+    assert_eq!(held.version, before.version.map(Version::next));
+    // And again, until nothing is left of the events but the stream itself.
+    compact(&mut log, CompactionStrategy::Retention(std::sync::Arc::new(|_| false)));
+    let nothing = cached(&log.reader(), &cache, &faults, "account:1").unwrap();
+    assert_eq!((nothing.state, nothing.version), (Balance::default(), held.version));
+}
+
+#[test]
 fn b26_a_cached_state_of_other_code_is_dropped() {
     #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
     struct Changed {
@@ -533,6 +559,8 @@ enum Step {
     Note(u8),
     Seal,
     Reopen,
+    Merge,
+    Retain(u64),
     Project(u8),
     ProjectOld(u8),
     ProjectRegion,
@@ -545,6 +573,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..4_u8).prop_map(Step::Note),
         1 => Just(Step::Seal),
         1 => Just(Step::Reopen),
+        1 => Just(Step::Merge),
+        1 => (2..5_u64).prop_map(Step::Retain),
         6 => (0..5_u8).prop_map(Step::Project),
         2 => (0..5_u8).prop_map(Step::ProjectOld),
         2 => Just(Step::ProjectRegion),
@@ -585,6 +615,13 @@ proptest! {
                     drop(log);
                     log = open_small(&storage, at as u64 + 1);
                     old = log.reader();
+                }
+                Step::Merge => compact(&mut log, CompactionStrategy::Merge),
+                Step::Retain(of) => {
+                    let keep = move |event: &annals_core::EventRef<'_>| {
+                        event.sequence().get() % of > 0
+                    };
+                    compact(&mut log, CompactionStrategy::Retention(std::sync::Arc::new(keep)));
                 }
                 Step::Project(account) => check(&log.reader(), account),
                 Step::ProjectOld(account) => {

@@ -124,15 +124,25 @@ impl<S: Storage> Reader<S> {
     ///
     /// Storage errors and corruption.
     pub fn head(&self, entity: &str) -> Result<Option<StreamHead>, StoreError> {
-        Ok(self.find_head(entity)?.map(|head| match head {
+        self.head_since(entity, Sequence::ZERO)
+    }
+
+    /// As [`head`](Reader::head), of the segments that reach behind `first` alone.
+    pub(crate) fn head_since(
+        &self,
+        entity: &str,
+        first: Sequence,
+    ) -> Result<Option<StreamHead>, StoreError> {
+        let head = self.find_head(entity, first)?.map(|head| match head {
             Head::Event { version, place, .. } => StreamHead { version, sequence: place.sequence },
             Head::Pruned(PrunedHead { version, sequence, .. }) => StreamHead { version, sequence },
-        }))
+        });
+        Ok(head.filter(|head| head.sequence >= first))
     }
 
     /// The newest version of a stream and the hash that its next event will name.
     pub(crate) fn head_hash(&self, entity: &str) -> Result<Option<(Version, Hash)>, StoreError> {
-        match self.find_head(entity)? {
+        match self.find_head(entity, Sequence::ZERO)? {
             None => Ok(None),
             Some(Head::Pruned(PrunedHead { version, hash, .. })) => Ok(Some((version, hash))),
             Some(Head::Event { at, version, place }) => {
@@ -230,15 +240,17 @@ impl<S: Storage> Reader<S> {
         }
     }
 
-    /// A stream's newest event that this reader sees.
-    fn find_head(&self, entity: &str) -> Result<Option<Head>, StoreError> {
+    /// A stream's newest event that this reader sees, if a segment has it that reaches behind
+    /// `first`.
+    fn find_head(&self, entity: &str, first: Sequence) -> Result<Option<Head>, StoreError> {
         if let Some(active) = &self.view.active
             && let Some((version, place)) = self.active_head(active, entity)?
         {
             return Ok(Some(Head::Event { at: self.view.sealed.len(), version, place }));
         }
         let hash = self.shared.hasher.name(entity);
-        for (at, sealed) in self.view.sealed.iter().enumerate().rev() {
+        let sealed = self.view.sealed.iter().enumerate().rev();
+        for (at, sealed) in sealed.take_while(|(_, sealed)| sealed.footer.end_sequence > first) {
             if !sealed.may_contain(&self.shared, hash)? {
                 continue;
             }
