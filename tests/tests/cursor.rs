@@ -3,10 +3,11 @@
 
 use annals_core::{
     Append, Coordinate, Cursor, Event, EventKind, MemoryStorage, Payload, Reader, Region, Sequence,
-    Storage, StorageFile, StoreError,
+    Storage, StorageFile, StoreError, Strategy,
 };
-use annals_tests::fixture::{MemoryLog, append, open_small};
+use annals_tests::fixture::{MemoryLog, append, compact, open_small};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 const PLACED: EventKind = EventKind::new(1, 1);
 const PAID: EventKind = EventKind::new(1, 2);
@@ -63,6 +64,31 @@ fn b28_a_cursor_sees_later_appends_and_reopened_stores() {
     }
     let expected: Vec<u64> = (0..300).filter(|at| at % 50 % 3 == 2).collect();
     assert_eq!(delivered, expected);
+}
+
+#[test]
+fn b28_a_cursor_survives_compaction() {
+    let keep = |event: &annals_core::EventRef<'_>| event.header().kind() != PAID;
+    for strategy in [Strategy::Merge, Strategy::Retention(Arc::new(keep))] {
+        for first in [0, 1, 50, 299, 300] {
+            let mut log = open_small(&MemoryStorage::new(), 1);
+            orders(&mut log, 300);
+            let mut cursor = Cursor::new(Region::all().scope("shop1"));
+            let mut delivered = sequences(&cursor.poll(&log.reader(), first).unwrap());
+            let before = cursor.position();
+            compact(&mut log, strategy.clone());
+            orders(&mut log, 10);
+            cursor = Cursor::at(cursor.region().clone(), cursor.position());
+            delivered.extend(sequences(&cursor.poll(&log.reader(), 1_000).unwrap()));
+            let dropped = matches!(strategy, Strategy::Retention(_));
+            let is_left = |at: &u64| {
+                let done = before.is_some_and(|before| *at <= before.get());
+                *at >= 300 || done || !dropped || at % 3 != 1
+            };
+            let all = (0..310).filter(|at| at % 2 == 1);
+            assert_eq!(delivered, all.filter(is_left).collect::<Vec<u64>>());
+        }
+    }
 }
 
 #[test]

@@ -3,15 +3,16 @@
 
 use annals_core::{
     EventKind, FaultKind, FileId, FileKind, MemoryStorage, Payload, ReadOnlyLog, Storage,
-    StorageError, StorageErrorKind, StorageFile, VerifyMerge, VerifyOptions, VerifyProgress,
-    VerifyReport, verify, verify_segment,
+    StorageError, StorageErrorKind, StorageFile, Strategy, VerifyMerge, VerifyOptions,
+    VerifyProgress, VerifyReport, verify, verify_segment,
 };
 use annals_tests::conformance::TestHost;
-use annals_tests::fixture::{MemoryLog, append_payload, open_small};
+use annals_tests::fixture::{MemoryLog, append_payload, compact, open_small};
 use proptest::prelude::*;
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 const KIND: EventKind = EventKind::new(1, 1);
 
@@ -69,6 +70,34 @@ fn b39_whole_stores_are_whole_however_they_came_to_be() {
     }
     let log = ReadOnlyLog::open(storage, annals_core::LogConfig::default()).unwrap();
     assert!(verify(&log.reader(), &VerifyOptions::default(), go_on).is_whole());
+}
+
+#[test]
+fn b39_compacted_stores_are_whole() {
+    let every_third = |event: &annals_core::EventRef<'_>| event.sequence().get() % 3 == 0;
+    let strategies = [
+        Strategy::Merge,
+        Strategy::Erase(Arc::new(every_third)),
+        Strategy::Retention(Arc::new(every_third)),
+        Strategy::Retention(Arc::new(|_| false)),
+        Strategy::Merge,
+    ];
+    let (storage, mut log) = store();
+    for (strategy, left) in strategies.into_iter().zip([100, 107, 38, 0, 14]) {
+        compact(&mut log, strategy);
+        let report = verified(&log);
+        assert_eq!(report.faults, []);
+        assert!(report.is_whole() && report.events <= left, "{}", report.events);
+        drop(log);
+        log = open_small(&storage, left);
+        assert!(verified(&log).is_whole());
+        let end = log.reader().end().get();
+        events(&mut log, end, end + 7);
+        let report = verified(&log);
+        assert!(report.is_whole(), "streams go on behind what is gone: {:?}", report.faults);
+        assert_eq!(report.streams, 9);
+    }
+    assert!(verified(&log).pruned_runs >= 9);
 }
 
 #[test]

@@ -4,10 +4,11 @@ use super::*;
 use crate::format::Crc32;
 use crate::format::frame;
 use crate::format::index_block::{Column, Directory, PAGE_LEN, PAGE_PAYLOAD_LEN};
-use crate::format::record::{self, RecordState};
+use crate::format::pruned::PrunedRun;
+use crate::format::record::{self, RecordRef, RecordState};
 use crate::format::scan;
 use crate::format::segment::{SEGMENT_FOOTER_LEN, SegmentFooter, SegmentHeader};
-use crate::log::{Host, Log, LogConfig, StoreError};
+use crate::log::{CompactionConfig, Host, Log, LogConfig, StoreError, Strategy};
 use crate::model::wire::{decode_header, encode_header};
 use crate::model::{
     Admission, Append, Coordinate, EventFlags, EventHeader, EventId, EventKind, Hash, Hlc, Payload,
@@ -512,6 +513,93 @@ fn b39_erased_content_is_told_from_a_broken_chain() {
     parts.write(&storage);
     let report = verified(&storage);
     assert_eq!((report.erased_events, report.fault(FaultKind::PrevHash)), (1, None));
+}
+
+/// A store of which retention has dropped a third, and one stream up to its newest events.
+fn retained() -> MemoryStorage {
+    let storage = store();
+    let mut log = open(&storage).unwrap();
+    let keep = |event: &crate::log::EventRef<'_>| {
+        event.sequence().get() % 7 > 1
+            && (event.header().entity() != "order:2" || event.sequence().get() > 230)
+    };
+    let config = CompactionConfig::new(Strategy::Retention(Arc::new(keep)));
+    let config = config.with_output_max_bytes(16 * 1024);
+    let mut from = Sequence::ZERO;
+    while let Some(compaction) = log.begin_compaction(&config, from).unwrap() {
+        from = compaction.end();
+        if let Some(done) = compaction.run(|_| ControlFlow::Continue(())).unwrap() {
+            log.finish_compaction(&done).unwrap();
+        }
+    }
+    drop(log);
+    storage
+}
+
+#[test]
+fn b39_a_store_after_retention_is_whole() {
+    let report = verified(&retained());
+    assert_eq!(report.faults, []);
+    assert!(report.is_whole() && report.pruned_runs > 10 && report.segments > 2);
+    assert!(report.events < 150, "{}", report.events);
+    assert_eq!(report.streams, 3);
+}
+
+#[test]
+fn b39_what_is_forged_about_dropped_events_is_found() {
+    let storage = retained();
+    // Outputs have higher numbers than the segments behind them.
+    let mut files = (0..storage.list().unwrap().len()).map(|at| Parts::read(&storage, at));
+    let original = files.find(|parts| !parts.header.replaces.is_empty()).unwrap();
+    let is_mark = |record: &RecordParts| record.state == RecordState::Pruned;
+    let marks = original.frames.iter().position(|frame| frame.records.iter().any(is_mark));
+    let marks = marks.expect("the marks have frames of their own");
+    let mark = |entity: &str, versions: [u64; 2]| {
+        let run = PrunedRun {
+            entity: entity.into(),
+            first_version: Version::new(versions[0]),
+            last_version: Version::new(versions[1]),
+            last_sequence: Sequence::ZERO,
+            prev_hash: Hash::ZERO,
+            last_hash: Hash::ZERO,
+        };
+        let mut bytes = Vec::new();
+        run.encode(&mut bytes, 0);
+        let record = RecordRef::parse(&bytes).unwrap();
+        let (header, content) = (record.header.to_vec(), record.content.to_vec());
+        RecordParts { state: RecordState::Pruned, header, content }
+    };
+    let expect = |name: &str, kind, forge: &dyn Fn(&mut FrameParts)| {
+        let mut parts = original.clone();
+        forge(&mut parts.frames[marks]);
+        parts.frames[marks].record_count =
+            u32::try_from(parts.frames[marks].records.len()).unwrap();
+        let storage = storage.fork();
+        parts.write(&storage);
+        let report = verified(&storage);
+        assert!(report.fault(kind).is_some(), "{name}: {:#?}", report.faults);
+        assert!(report.fault(FaultKind::FramesHash).is_some(), "{name}");
+    };
+    expect("a hash", FaultKind::PrevHash, &|frame| frame.records[0].content[0] ^= 1);
+    expect("a mark taken away", FaultKind::StreamVersion, &|frame| drop(frame.records.remove(0)));
+    expect("no marks", FaultKind::StreamVersion, &|frame| frame.records.clear());
+    expect("a mark twice", FaultKind::StreamVersion, &|frame| {
+        frame.records.push(frame.records[0].clone());
+    });
+    expect("a mark of events that are there", FaultKind::StreamVersion, &|frame| {
+        frame.records.push(mark("order:0", [1, 3]));
+    });
+    expect("a mark of a stream that goes on elsewhere", FaultKind::StreamVersion, &|frame| {
+        frame.records.push(mark("order:9", [5, 6]));
+    });
+    expect("a mark that is none", FaultKind::Record, &|frame| frame.records[0].header.clear());
+    expect("versions in a circle", FaultKind::Record, &|frame| {
+        frame.records[0] = mark("order:0", [3, 1]);
+    });
+    expect("the greatest version", FaultKind::StreamVersion, &|frame| {
+        frame.records.push(mark("order:0", [u64::MAX, u64::MAX]));
+        frame.records.push(mark("order:9", [0, u64::MAX]));
+    });
 }
 
 proptest! {
