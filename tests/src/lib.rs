@@ -8,8 +8,6 @@ pub mod crash;
 pub mod fixture;
 pub mod linear;
 pub mod model;
-pub mod model;
-pub mod policy_suite;
 pub mod policy_suite;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod process;
