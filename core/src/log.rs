@@ -28,7 +28,7 @@ mod walk;
 mod writer;
 
 pub use compaction::{
-    Compacted, Compaction, CompactionConfig, CompactionProgress, EventPredicate, Strategy,
+    Compacted, Compaction, CompactionConfig, CompactionProgress, CompactionStrategy, EventPredicate,
 };
 pub use config::{Durability, Host, LogConfig};
 pub use decode::EventRef;

@@ -2,8 +2,8 @@
 
 use crate::conformance::TestHost;
 use annals_core::{
-    Append, AppendReceipt, CompactionConfig, Coordinate, EventKind, Log, LogConfig, MemoryStorage,
-    Payload, Sequence, Strategy,
+    Append, AppendReceipt, CompactionConfig, CompactionStrategy, Coordinate, EventKind, Log,
+    LogConfig, MemoryStorage, Payload, Sequence,
 };
 use std::ops::ControlFlow;
 
@@ -52,7 +52,7 @@ pub fn append_payload(
 /// # Panics
 ///
 /// If a compaction fails.
-pub fn compact(log: &mut MemoryLog, strategy: Strategy) {
+pub fn compact(log: &mut MemoryLog, strategy: CompactionStrategy) {
     let config =
         CompactionConfig::new(strategy).with_output_max_bytes(16 * 1024).with_seal_active(true);
     let mut from = Sequence::ZERO;

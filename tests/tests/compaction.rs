@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 use annals_core::{
-    AncestorsEnd, Append, AppendOptions, CompactionConfig, CompactionProgress, Coordinate, Event,
-    EventKind, ExpectedVersion, FileId, FileKind, MemoryStorage, Payload, Region, Sequence,
-    Storage, StorageFile, StoreError, Strategy, VerifyOptions, Version, verify,
+    AncestorsEnd, Append, AppendOptions, CompactionConfig, CompactionProgress, CompactionStrategy,
+    Coordinate, Event, EventKind, ExpectedVersion, FileId, FileKind, MemoryStorage, Payload,
+    Region, Sequence, Storage, StorageFile, StoreError, VerifyOptions, Version, verify,
 };
 use annals_tests::fixture::{MemoryLog, open_small};
 use std::ops::ControlFlow;
@@ -71,7 +71,7 @@ fn b37_merge_loses_nothing_and_frees_what_it_replaced() {
     let old_reader = log.reader();
     let segments = segment_count(&storage);
     assert!(segments > 10, "{segments} segments");
-    compact(&mut log, &CompactionConfig::new(Strategy::Merge).with_seal_active(true));
+    compact(&mut log, &CompactionConfig::new(CompactionStrategy::Merge).with_seal_active(true));
     assert_eq!(all(&log), before);
     let old: Vec<Event> = old_reader.query(&Region::all()).collect::<Result<_, _>>().unwrap();
     assert_eq!(old, before, "a reader from before sees what it saw");
@@ -96,7 +96,7 @@ fn b37_retention_drops_what_it_refuses_and_marks_the_gap() {
     let mut log = filled(&storage);
     let before = all(&log);
     let keep = Arc::new(|event: &annals_core::EventRef<'_>| event.header().kind() == PLACED);
-    let config = CompactionConfig::new(Strategy::Retention(keep)).with_seal_active(true);
+    let config = CompactionConfig::new(CompactionStrategy::Retention(keep)).with_seal_active(true);
     let done = compact(&mut log, &config);
     assert_eq!((done.kept_events, done.dropped_events), (400, 200));
     let kept: Vec<Event> = before.iter().filter(|event| event.kind() == PLACED).cloned().collect();
@@ -117,14 +117,14 @@ fn b37_a_stream_that_was_dropped_whole_goes_on_behind_its_last_version() {
     let storage = MemoryStorage::new();
     let mut log = filled(&storage);
     let keep = Arc::new(|event: &annals_core::EventRef<'_>| event.header().entity() != "order:3");
-    let config = CompactionConfig::new(Strategy::Retention(keep)).with_seal_active(true);
+    let config = CompactionConfig::new(CompactionStrategy::Retention(keep)).with_seal_active(true);
     let last = log.reader().stream("order:3").last().unwrap().unwrap();
     compact(&mut log, &config);
     assert_eq!(log.reader().stream("order:3").count(), 0);
     assert_eq!(proven(&log), 1);
     // Once more, with another stream: the mark of the first goes along.
     let keep = Arc::new(|event: &annals_core::EventRef<'_>| event.header().entity() != "order:4");
-    let config = CompactionConfig::new(Strategy::Retention(keep)).with_seal_active(true);
+    let config = CompactionConfig::new(CompactionStrategy::Retention(keep)).with_seal_active(true);
     compact(&mut log, &config);
     assert_eq!(proven(&log), 2);
     drop(log);
@@ -146,7 +146,7 @@ fn b37_erase_keeps_header_and_chain_and_no_byte_of_the_payload() {
     let mut log = filled(&storage);
     let before = all(&log);
     let erase = Arc::new(|event: &annals_core::EventRef<'_>| event.header().entity() == "order:3");
-    let config = CompactionConfig::new(Strategy::Erase(erase)).with_seal_active(true);
+    let config = CompactionConfig::new(CompactionStrategy::Erase(erase)).with_seal_active(true);
     let erased = before.iter().filter(|event| event.coordinate.entity() == "order:3");
     let done = compact(&mut log, &config);
     assert_eq!(done.erased_events, erased.clone().count() as u64);
@@ -179,7 +179,7 @@ fn a_compaction_that_is_stopped_changes_nothing() {
         log.append(&Append::new(at.clone(), PLACED, Payload::raw(vec![7; 2_000]))).unwrap();
     }
     let files = storage.list().unwrap();
-    let config = CompactionConfig::new(Strategy::Merge);
+    let config = CompactionConfig::new(CompactionStrategy::Merge);
     let compaction = log.begin_compaction(&config, Sequence::ZERO).unwrap().unwrap();
     assert!(compaction.run(|_| ControlFlow::Break(())).unwrap().is_none());
     assert_eq!(storage.list().unwrap(), files);

@@ -4,8 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 use annals_core::{
-    Append, CompactionConfig, Coordinate, EventKind, Host, Log, LogConfig, Payload, Region,
-    Sequence, StoreError, Strategy,
+    Append, CompactionConfig, CompactionStrategy, Coordinate, EventKind, Host, Log, LogConfig,
+    Payload, Region, Sequence, StoreError,
 };
 use annals_tests::sim_disk::SimDisk;
 use std::cell::Cell;
@@ -34,7 +34,7 @@ fn open(disk: &SimDisk) -> Log<SimDisk, Counting> {
     Log::open(disk.clone(), Counting::default(), config).unwrap()
 }
 
-fn compact(log: &mut Log<SimDisk, Counting>, strategy: Strategy) {
+fn compact(log: &mut Log<SimDisk, Counting>, strategy: CompactionStrategy) {
     let config = CompactionConfig::new(strategy);
     let compaction = log.begin_compaction(&config, Sequence::ZERO).unwrap().unwrap();
     let compacted = compaction.run(|_| ControlFlow::Continue(())).unwrap().unwrap();
@@ -51,8 +51,8 @@ fn b37_a_power_cut_at_any_point_of_a_compaction_loses_nothing() {
     }
     log.seal().unwrap();
     disk.record_checkpoints();
-    compact(&mut log, Strategy::Merge);
-    compact(&mut log, Strategy::Erase(Arc::new(|event| event.sequence().get() % 7 == 0)));
+    compact(&mut log, CompactionStrategy::Merge);
+    compact(&mut log, CompactionStrategy::Erase(Arc::new(|event| event.sequence().get() % 7 == 0)));
     drop(log);
     for checkpoint in disk.take_checkpoints() {
         for seed in 0..32 {
@@ -82,7 +82,7 @@ fn b36_an_output_that_lost_its_footer_and_its_inputs_is_corruption() {
         log.append(&Append::new(at.clone(), NOTED, Payload::raw(*b"tea"))).unwrap();
     }
     log.seal().unwrap();
-    compact(&mut log, Strategy::Merge);
+    compact(&mut log, CompactionStrategy::Merge);
     drop(log);
     let [output] = disk.peek_list()[..] else { panic!("one file is left") };
     let len = disk.peek(output).unwrap().len() as u64;
@@ -102,8 +102,11 @@ fn b37_files_that_a_reader_kept_from_two_compactions_ago_do_no_harm() {
     }
     log.seal().unwrap();
     let reader = log.reader();
-    compact(&mut log, Strategy::Merge);
-    compact(&mut log, Strategy::Erase(Arc::new(|event| event.sequence() == Sequence::ZERO)));
+    compact(&mut log, CompactionStrategy::Merge);
+    compact(
+        &mut log,
+        CompactionStrategy::Erase(Arc::new(|event| event.sequence() == Sequence::ZERO)),
+    );
     let crashed = disk.fork();
     crashed.restart_process();
     assert_eq!(reader.query(&Region::all()).count() as u64, EVENTS);

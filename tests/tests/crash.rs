@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use annals::{
-    Append, CompactionConfig, Coordinate, Event, EventKind, Host, Log, LogConfig, Payload,
-    Sequence, Storage, StorageErrorKind, StoreError, Strategy,
+    Append, CompactionConfig, CompactionStrategy, Coordinate, Event, EventKind, Host, Log,
+    LogConfig, Payload, Sequence, Storage, StorageErrorKind, StoreError,
 };
 use annals_tests::conformance::{Faults, Faulty, TestHost};
 use annals_tests::crash::{Plan, explore_crashes, explore_faults, silence_simulated_panics};
@@ -103,7 +103,7 @@ fn b37_what_was_replaced_twice_does_not_come_back() {
     let disk = SimDisk::new(1);
     let mut log = open(disk.clone());
     let compact = |log: &mut Log<SimDisk, TestHost>, bytes| {
-        let config = CompactionConfig::new(Strategy::Merge).with_output_max_bytes(bytes);
+        let config = CompactionConfig::new(CompactionStrategy::Merge).with_output_max_bytes(bytes);
         let compaction = log.begin_compaction(&config, Sequence::ZERO).unwrap().unwrap();
         let compacted = compaction.run(|_| ControlFlow::Continue(())).unwrap().unwrap();
         drop(compaction);

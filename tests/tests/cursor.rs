@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use annals_core::{
-    Append, Coordinate, Cursor, Event, EventKind, MemoryStorage, Payload, Reader, Region, Sequence,
-    Storage, StorageFile, StoreError, Strategy,
+    Append, CompactionStrategy, Coordinate, Cursor, Event, EventKind, MemoryStorage, Payload,
+    Reader, Region, Sequence, Storage, StorageFile, StoreError,
 };
 use annals_tests::fixture::{MemoryLog, append, compact, open_small};
 use proptest::prelude::*;
@@ -69,7 +69,7 @@ fn b28_a_cursor_sees_later_appends_and_reopened_stores() {
 #[test]
 fn b28_a_cursor_survives_compaction() {
     let keep = |event: &annals_core::EventRef<'_>| event.header().kind() != PAID;
-    for strategy in [Strategy::Merge, Strategy::Retention(Arc::new(keep))] {
+    for strategy in [CompactionStrategy::Merge, CompactionStrategy::Retention(Arc::new(keep))] {
         for first in [0, 1, 50, 299, 300] {
             let mut log = open_small(&MemoryStorage::new(), 1);
             orders(&mut log, 300);
@@ -80,7 +80,7 @@ fn b28_a_cursor_survives_compaction() {
             orders(&mut log, 10);
             cursor = Cursor::at(cursor.region().clone(), cursor.position());
             delivered.extend(sequences(&cursor.poll(&log.reader(), 1_000).unwrap()));
-            let dropped = matches!(strategy, Strategy::Retention(_));
+            let dropped = matches!(strategy, CompactionStrategy::Retention(_));
             let is_left = |at: &u64| {
                 let done = before.is_some_and(|before| *at <= before.get());
                 *at >= 300 || done || !dropped || at % 3 != 1

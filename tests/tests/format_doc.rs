@@ -12,10 +12,10 @@ use annals_core::format::index_block::Column;
 use annals_core::format::segment::REPLACES_MAX;
 use annals_core::{
     Admitted, Append, AppendOptions, AppendReceipt, BATCH_EVENTS_MAX, BypassReason,
-    CompactionConfig, Coordinate, ENTITY_LEN_MAX, EventId, EventKind, ExpectedVersion, FileId,
-    GATE_NAME_LEN_MAX, GATE_NAMES_MAX, GateSet, Hash, Host, Log, LogConfig, METADATA_LEN_MAX,
-    MemoryStorage, PAYLOAD_LEN_MAX, Payload, Pipeline, Proposal, REASON_LEN_MAX, SCOPE_LEN_MAX,
-    Sequence, Storage, StorageFile, Strategy, Version, gate_fn,
+    CompactionConfig, CompactionStrategy, Coordinate, ENTITY_LEN_MAX, EventId, EventKind,
+    ExpectedVersion, FileId, GATE_NAME_LEN_MAX, GATE_NAMES_MAX, GateSet, Hash, Host, Log,
+    LogConfig, METADATA_LEN_MAX, MemoryStorage, PAYLOAD_LEN_MAX, Payload, Pipeline, Proposal,
+    REASON_LEN_MAX, SCOPE_LEN_MAX, Sequence, Storage, StorageFile, Version, gate_fn,
 };
 
 const DOC: &str = include_str!("../../docs/FORMAT.md");
@@ -574,7 +574,7 @@ fn a_sealed_segment_is_read_by_the_tables_of_the_page() {
 }
 
 /// Compacts all that is sealed.
-fn compact(log: &mut Log<MemoryStorage, Regular>, strategy: Strategy) {
+fn compact(log: &mut Log<MemoryStorage, Regular>, strategy: CompactionStrategy) {
     let config = CompactionConfig::new(strategy);
     let compaction = log.begin_compaction(&config, Sequence::ZERO).unwrap().unwrap();
     let compacted = compaction.run(|_| ControlFlow::Continue(())).unwrap().unwrap();
@@ -591,11 +591,14 @@ fn the_output_of_a_compaction_is_read_by_the_tables_of_the_page() {
     let original = segment(&storage, 1);
     compact(
         &mut log,
-        Strategy::Retention(Arc::new(move |event| {
+        CompactionStrategy::Retention(Arc::new(move |event| {
             !is_gone(event.header().entity(), event.sequence().get())
         })),
     );
-    compact(&mut log, Strategy::Erase(Arc::new(move |event| is_erased(event.sequence().get()))));
+    compact(
+        &mut log,
+        CompactionStrategy::Erase(Arc::new(move |event| is_erased(event.sequence().get()))),
+    );
     let file = segment(&storage, 3);
 
     let mut header = Fields(&file[12..]);

@@ -2,10 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use annals_core::{
-    CacheFault, CodecError, EventKind, EventPayload, EventSourced, ExpectedVersion, Freshness,
-    MemoryCache, MemoryStorage, NoCache, Payload, Projected, ProjectionCache, ProjectionKey,
-    Projector, Reader, Region, Sequence, SourceEvent, Storage, StorageFile, StoreError,
-    Strategy as CompactionStrategy, Upcasts, Version,
+    CacheFault, CodecError, CompactionStrategy, EventKind, EventPayload, EventSourced,
+    ExpectedVersion, Freshness, MemoryCache, MemoryStorage, NoCache, Payload, Projected,
+    ProjectionCache, ProjectionKey, Projector, Reader, Region, Sequence, SourceEvent, Storage,
+    StorageFile, StoreError, Upcasts, Version,
 };
 use annals_tests::fixture::{MemoryLog, append, append_payload, compact, open_small};
 use annals_tests::projection_cache_contract::{FaultyCache, Memory, projection_cache_contract};

@@ -7,11 +7,11 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Barrier};
 
 use annals::{
-    AppendCondition, AppendOptions, BypassReason, CompactionConfig, Coordinate, Denial, Event,
-    EventId, EventKind, EventPayload, ExpectedVersion, GateSet, Log, LogConfig, MemoryStorage,
-    Payload, PayloadFormat, Pipeline, PolicyError, Proposal, Region, Sequence, StateMachine, Store,
-    StoreConfig, StoreError, Strategy, Transition, TransitionOptions, TransitionRecord, Version,
-    define_state_machine, gate_fn,
+    AppendCondition, AppendOptions, BypassReason, CompactionConfig, CompactionStrategy, Coordinate,
+    Denial, Event, EventId, EventKind, EventPayload, ExpectedVersion, GateSet, Log, LogConfig,
+    MemoryStorage, Payload, PayloadFormat, Pipeline, PolicyError, Proposal, Region, Sequence,
+    StateMachine, Store, StoreConfig, StoreError, Transition, TransitionOptions, TransitionRecord,
+    Version, define_state_machine, gate_fn,
 };
 use annals_tests::conformance::TestHost;
 use serde::{Deserialize, Serialize};
@@ -371,7 +371,8 @@ fn b42_b46_a_transition_may_have_to_pass_gates() {
 fn erase_all(storage: &MemoryStorage) {
     let config = LogConfig::default();
     let mut log = Log::open(storage.clone(), TestHost::new(1), config).unwrap();
-    let all = CompactionConfig::new(Strategy::Erase(Arc::new(|_| true))).with_seal_active(true);
+    let all =
+        CompactionConfig::new(CompactionStrategy::Erase(Arc::new(|_| true))).with_seal_active(true);
     let compaction = log.begin_compaction(&all, Sequence::ZERO).unwrap().unwrap();
     let compacted = compaction.run(|_| ControlFlow::Continue(())).unwrap().unwrap();
     log.finish_compaction(&compacted).unwrap();

@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use annals_core::{
-    EventKind, FaultKind, FileId, FileKind, MemoryStorage, Payload, ReadOnlyLog, Storage,
-    StorageError, StorageErrorKind, StorageFile, Strategy, VerifyMerge, VerifyOptions,
+    CompactionStrategy, EventKind, FaultKind, FileId, FileKind, MemoryStorage, Payload,
+    ReadOnlyLog, Storage, StorageError, StorageErrorKind, StorageFile, VerifyMerge, VerifyOptions,
     VerifyProgress, VerifyReport, verify, verify_segment,
 };
 use annals_tests::conformance::TestHost;
@@ -76,11 +76,11 @@ fn b39_whole_stores_are_whole_however_they_came_to_be() {
 fn b39_compacted_stores_are_whole() {
     let every_third = |event: &annals_core::EventRef<'_>| event.sequence().get() % 3 == 0;
     let strategies = [
-        Strategy::Merge,
-        Strategy::Erase(Arc::new(every_third)),
-        Strategy::Retention(Arc::new(every_third)),
-        Strategy::Retention(Arc::new(|_| false)),
-        Strategy::Merge,
+        CompactionStrategy::Merge,
+        CompactionStrategy::Erase(Arc::new(every_third)),
+        CompactionStrategy::Retention(Arc::new(every_third)),
+        CompactionStrategy::Retention(Arc::new(|_| false)),
+        CompactionStrategy::Merge,
     ];
     let (storage, mut log) = store();
     for (strategy, left) in strategies.into_iter().zip([100, 107, 38, 0, 14]) {

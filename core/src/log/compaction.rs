@@ -27,7 +27,7 @@ pub type EventPredicate = Arc<dyn Fn(&EventRef<'_>) -> bool + Send + Sync>;
 /// What a compaction does with the events.
 #[derive(Clone)]
 #[non_exhaustive]
-pub enum Strategy {
+pub enum CompactionStrategy {
     /// Keeps them all, in fewer and larger segments.
     Merge,
     /// Keeps those that the predicate is true for. The others are gone, but for a mark that
@@ -38,12 +38,12 @@ pub enum Strategy {
     Erase(EventPredicate),
 }
 
-impl fmt::Debug for Strategy {
+impl fmt::Debug for CompactionStrategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Strategy::Merge => "Merge",
-            Strategy::Retention(_) => "Retention(..)",
-            Strategy::Erase(_) => "Erase(..)",
+            CompactionStrategy::Merge => "Merge",
+            CompactionStrategy::Retention(_) => "Retention(..)",
+            CompactionStrategy::Erase(_) => "Erase(..)",
         })
     }
 }
@@ -53,7 +53,7 @@ impl fmt::Debug for Strategy {
 #[non_exhaustive]
 pub struct CompactionConfig {
     /// What is done with the events.
-    pub strategy: Strategy,
+    pub strategy: CompactionStrategy,
     /// A merge takes at least so many neighbouring segments: 2 by default, and never fewer.
     pub min_segments: usize,
     /// Bytes that an output has at most: 1 GiB by default. A larger segment stays alone.
@@ -65,7 +65,7 @@ pub struct CompactionConfig {
 
 impl CompactionConfig {
     /// A compaction with this strategy, all else as by default.
-    pub fn new(strategy: Strategy) -> Self {
+    pub fn new(strategy: CompactionStrategy) -> Self {
         let output_max_bytes = 1024 * 1024 * 1024;
         CompactionConfig { strategy, min_segments: 2, output_max_bytes, seal_active: false }
     }
@@ -114,7 +114,7 @@ pub struct Compaction<S: Storage> {
     shared: Arc<Shared<S>>,
     inputs: Vec<Arc<SealedSegment<S>>>,
     header: SegmentHeader,
-    strategy: Strategy,
+    strategy: CompactionStrategy,
 }
 
 /// The complete output of a [`Compaction`], synced, to be put in the place of its inputs.
@@ -162,7 +162,7 @@ impl<S: Storage, H: Host> Log<S, H> {
         }
         let sealed = &self.reader.view.sealed;
         let start = self.reader.view.place_of(from);
-        let merge = matches!(config.strategy, Strategy::Merge);
+        let merge = matches!(config.strategy, CompactionStrategy::Merge);
         let least = if merge { config.min_segments.max(2) } else { 1 };
         let Some(inputs) = next_inputs(&sealed[start..], config.output_max_bytes, least) else {
             return Ok(None);

@@ -8,7 +8,7 @@ use crate::format::pruned::PrunedRun;
 use crate::format::record::{self, RecordRef, RecordState};
 use crate::format::scan;
 use crate::format::segment::{SEGMENT_FOOTER_LEN, SegmentFooter, SegmentHeader};
-use crate::log::{CompactionConfig, Host, Log, LogConfig, StoreError, Strategy};
+use crate::log::{CompactionConfig, CompactionStrategy, Host, Log, LogConfig, StoreError};
 use crate::model::wire::{decode_header, encode_header};
 use crate::model::{
     Admission, Append, Coordinate, EventFlags, EventHeader, EventId, EventKind, Hash, Hlc, Payload,
@@ -523,7 +523,7 @@ fn retained() -> MemoryStorage {
         event.sequence().get() % 7 > 1
             && (event.header().entity() != "order:2" || event.sequence().get() > 230)
     };
-    let config = CompactionConfig::new(Strategy::Retention(Arc::new(keep)));
+    let config = CompactionConfig::new(CompactionStrategy::Retention(Arc::new(keep)));
     let config = config.with_output_max_bytes(16 * 1024);
     let mut from = Sequence::ZERO;
     while let Some(compaction) = log.begin_compaction(&config, from).unwrap() {

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use annals_core::{
-    Append, AppendCondition, Batch, CompactionConfig, Coordinate, Durability, EventKind, Log,
-    LogConfig, Payload, Reader, Region, Sequence, Staged, StoreError, Strategy,
+    Append, AppendCondition, Batch, CompactionConfig, CompactionStrategy, Coordinate, Durability,
+    EventKind, Log, LogConfig, Payload, Reader, Region, Sequence, Staged, StoreError,
 };
 
 use super::{Journal, Outcome};
@@ -188,7 +188,7 @@ impl Workload {
 
     /// Merges segments, with appends beside it now and then.
     fn compact(&mut self) -> Result<(), StoreError> {
-        let config = CompactionConfig::new(Strategy::Merge)
+        let config = CompactionConfig::new(CompactionStrategy::Merge)
             .with_seal_active(self.random.one_in(2))
             .with_output_max_bytes(4096 * (1 + self.random.below(6)));
         let end = self.log().reader().end();

@@ -3,8 +3,8 @@
 use crate::probe::Probe;
 use crate::{PLACED, all, assert_holds, at, batch, event};
 use annals::{
-    Append, AppendReceipt, CompactionConfig, Log, LogConfig, MemoryStorage, Payload, Region,
-    RestartPolicy, Sequence, Storage, Store, StoreConfig, StoreError, Strategy,
+    Append, AppendReceipt, CompactionConfig, CompactionStrategy, Log, LogConfig, MemoryStorage,
+    Payload, Region, RestartPolicy, Sequence, Storage, Store, StoreConfig, StoreError,
 };
 use annals_tests::conformance::TestHost;
 use annals_tests::linear::check_log;
@@ -276,7 +276,7 @@ fn b37_the_inputs_of_a_compaction_stay_until_its_output_is_on_stable_storage() {
             disk.fail_at(first + point, Fault::Panic);
             // The process ends in the middle, is started again, and then the power fails.
             let ended = catch_unwind(AssertUnwindSafe(|| {
-                let config = CompactionConfig::new(Strategy::Merge);
+                let config = CompactionConfig::new(CompactionStrategy::Merge);
                 let compaction = log.begin_compaction(&config, Sequence::ZERO).unwrap().unwrap();
                 let done = compaction.run(|_| ControlFlow::Continue(())).unwrap().unwrap();
                 log.finish_compaction(&done).unwrap();

@@ -21,7 +21,7 @@ impl<S: Storage> Store<S> {
     /// # Examples
     ///
     /// ```
-    /// use annals::{CompactionConfig, Coordinate, EventKind, Store, Strategy};
+    /// use annals::{CompactionConfig, Coordinate, EventKind, Store, CompactionStrategy};
     /// use std::ops::ControlFlow;
     /// use std::sync::Arc;
     ///
@@ -30,7 +30,7 @@ impl<S: Storage> Store<S> {
     /// let receipt = store.append(&person, EventKind::new(1, 1), &"a private note")?;
     ///
     /// let of_person = Arc::new(|event: &annals::EventRef<'_>| event.header().entity() == "person:7");
-    /// let config = CompactionConfig::new(Strategy::Erase(of_person)).with_seal_active(true);
+    /// let config = CompactionConfig::new(CompactionStrategy::Erase(of_person)).with_seal_active(true);
     /// let done = store.compact(&config, |_| ControlFlow::Continue(()))?;
     ///
     /// assert_eq!(done.erased_events, 1);

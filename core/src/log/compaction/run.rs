@@ -1,7 +1,7 @@
 //! Running a compaction: every record of the inputs is read, decided on and written.
 
 use super::output::Output;
-use super::{Compacted, Compaction, CompactionProgress, Strategy};
+use super::{Compacted, Compaction, CompactionProgress, CompactionStrategy};
 use crate::format::pruned::PrunedRun;
 use crate::format::record::{RecordRef, RecordState};
 use crate::format::{Fault, scan};
@@ -63,9 +63,11 @@ impl<S: Storage> Compaction<S> {
                 }
                 let event = event_of(input, record, sequence)?;
                 changes = match &self.strategy {
-                    Strategy::Merge => false,
-                    Strategy::Retention(keep) => !keep(&event),
-                    Strategy::Erase(erase) => record.state == RecordState::Whole && erase(&event),
+                    CompactionStrategy::Merge => false,
+                    CompactionStrategy::Retention(keep) => !keep(&event),
+                    CompactionStrategy::Erase(erase) => {
+                        record.state == RecordState::Whole && erase(&event)
+                    }
                 };
                 Ok::<(), StoreError>(())
             })?;
@@ -121,7 +123,7 @@ impl<S: Storage> Compaction<S> {
         }
         let event = event_of(input, record, sequence)?;
         match &self.strategy {
-            Strategy::Retention(keep) if !keep(&event) => {
+            CompactionStrategy::Retention(keep) if !keep(&event) => {
                 let header = event.header();
                 output.progress.dropped_events += 1;
                 output.prune(PrunedRun {
@@ -134,7 +136,9 @@ impl<S: Storage> Compaction<S> {
                 });
                 Ok(())
             }
-            Strategy::Erase(erase) if record.state == RecordState::Whole && erase(&event) => {
+            CompactionStrategy::Erase(erase)
+                if record.state == RecordState::Whole && erase(&event) =>
+            {
                 output.progress.erased_events += 1;
                 output.push(&event, record, Some(event.content_hash()))
             }
