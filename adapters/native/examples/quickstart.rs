@@ -23,7 +23,7 @@
 
 use annals::{
     AppendOptions, CodecError, Coordinate, EventKind, EventPayload, EventSourced, ExpectedVersion,
-    Region, SourceEvent, Store, StoreConfig, VerifyOptions, verify,
+    Region, SourceEvent, Store, StoreConfig, VerifyOptions,
 };
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
@@ -106,7 +106,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
 
-    let total = store.reader().project::<Total>("order:5")?.ok_or("the order is known")?.state;
+    let total = store.project::<Total>("order:5")?.ok_or("the order is known")?.state;
     println!("5. Their projection: {} items, {} cents.", total.items, total.cents);
 
     // Closing is polite, not necessary: what was acknowledged survives a crash, too.
@@ -116,7 +116,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Every event carries the hash of the one before it in its stream, so that history can't be
     // changed unnoticed. Verifying reads all there is and checks each link.
-    let report = verify(&store.reader(), &VerifyOptions::default(), |_| ControlFlow::Continue(()));
+    let report = store.verify(&VerifyOptions::default(), |_| ControlFlow::Continue(()));
     if !report.is_whole() {
         return Err(format!("the store is damaged: {:?}", report.faults).into());
     }

@@ -58,13 +58,15 @@
 //! | not to wait | [`Store::submit`], which gives a [`Ticket`], a future too |
 //! | nobody else to have written meanwhile | [`ExpectedVersion`], [`AppendCondition`] |
 //! | to repeat an append safely | [`AppendOptions::idempotency_key`] |
+//! | to read beside a writer | [`Store::open_read_only`] |
 //! | an event back | [`Store::get`], [`Store::get_at`] |
 //! | the events of something | [`Store::stream`], [`Store::query`] |
 //! | the newest version of a stream | [`Store::head`] |
-//! | a state from events | [`EventSourced`], [`Reader::project`] |
-//! | to go on where you stopped | [`Cursor`] |
-//! | what caused an event, and what it caused | [`Reader::causes`], [`Reader::effects`] |
-//! | to know that nothing is damaged | [`verify`](fn@verify) |
+//! | a state from events | [`EventSourced`], [`Store::project`] |
+//! | to go on where you stopped | [`Store::cursor`] |
+//! | what caused an event, and what it caused | [`Store::causes`], [`Store::effects`] |
+//! | to know that nothing is damaged | [`Store::verify`] |
+//! | fewer files, or payloads that must go | [`Store::compact`] |
 //! | rules before writing, and a trace of them | [`Pipeline`], [`Store::guarded_by`] |
 //! | a life with states | [`define_state_machine!`], [`Store::apply_transition`] |
 //! | a store for a test | [`Store::in_memory`] |
