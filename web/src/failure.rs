@@ -1,0 +1,166 @@
+//! What goes back instead of an answer: a stable code, a sentence, and fields.
+//!
+//! The codes are part of the npm package's API: one is added where a caller acts differently,
+//! and none is ever changed.
+
+use annals_core::{LimitError, StorageError, StorageErrorKind, StoreError};
+use annals_opfs::OpfsError;
+
+use crate::wire::{Malformed, Output};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: &'static str,
+    message: String,
+    fields: Vec<(&'static str, Field)>,
+    /// Whether one upkeep and one more try may succeed.
+    pub(crate) is_not_ready: bool,
+}
+
+#[derive(Debug)]
+enum Field {
+    Number(u64),
+    BigInt(u64),
+    Text(String),
+}
+
+impl Failure {
+    fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), fields: Vec::new(), is_not_ready: false }
+    }
+
+    /// Something about the call itself is wrong.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new("InvalidInput", message)
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new("Closed", "the store is closed")
+    }
+
+    fn number(mut self, name: &'static str, number: u64) -> Self {
+        self.fields.push((name, Field::Number(number)));
+        self
+    }
+
+    fn bigint(mut self, name: &'static str, number: u64) -> Self {
+        self.fields.push((name, Field::BigInt(number)));
+        self
+    }
+
+    fn text(mut self, name: &'static str, text: impl Into<String>) -> Self {
+        self.fields.push((name, Field::Text(text.into())));
+        self
+    }
+
+    /// Writes `code | message | count u32 | (name | tag u8 | value)..`.
+    pub(crate) fn write(&self, out: &mut Output) {
+        out.text(self.code);
+        out.text(&self.message);
+        out.count(self.fields.len());
+        for (name, field) in &self.fields {
+            out.text(name);
+            match field {
+                Field::Number(number) => {
+                    out.u8(0);
+                    out.u64(*number);
+                }
+                Field::BigInt(number) => {
+                    out.u8(1);
+                    out.u64(*number);
+                }
+                Field::Text(text) => {
+                    out.u8(2);
+                    out.text(text);
+                }
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        match error {
+            StoreError::VersionConflict { entity, expected, actual } => {
+                let failure = Self::new("VersionConflict", message)
+                    .text("entity", entity)
+                    .text("expected", expected.to_string());
+                match actual {
+                    Some(version) => failure.number("actual", version.get()),
+                    None => failure,
+                }
+            }
+            StoreError::IdempotencyConflict { id, sequence } => {
+                Self::new("IdempotencyConflict", message)
+                    .text("id", id.to_string())
+                    .bigint("sequence", sequence.get())
+            }
+            StoreError::ConditionFailed { sequence } => {
+                Self::new("ConditionFailed", message).bigint("sequence", sequence.get())
+            }
+            StoreError::Limit(limit) => limit_failure(message, &limit),
+            StoreError::NotFound(_) | StoreError::SequenceNotFound(_) => {
+                Self::new("NotFound", message)
+            }
+            StoreError::Corruption(corruption) => Self::new("Corrupt", message)
+                .text("file", corruption.file.name())
+                .number("offset", corruption.offset),
+            StoreError::NewerFormat { file, .. } => {
+                Self::new("NewerFormat", message).text("file", file.name())
+            }
+            StoreError::Storage(error) => storage_failure(message, &error),
+            StoreError::Poisoned { .. } => Self::new("Poisoned", message),
+            StoreError::Locked { .. } => Self::new("StoreBusy", message),
+            StoreError::ReadOnly => Self::new("ReadOnly", message),
+            StoreError::Closed => Self::closed(),
+            StoreError::NameConflict { .. } => Self::new("NameConflict", message),
+            _ => Self::invalid(message),
+        }
+    }
+}
+
+impl From<LimitError> for Failure {
+    fn from(limit: LimitError) -> Self {
+        limit_failure(limit.to_string(), &limit)
+    }
+}
+
+impl From<OpfsError> for Failure {
+    fn from(error: OpfsError) -> Self {
+        let message = error.to_string();
+        match error {
+            OpfsError::Busy { .. } => Self::new("StoreBusy", message),
+            OpfsError::Storage(error) => storage_failure(message, &error),
+            _ => Self::new("StorageUnavailable", message),
+        }
+    }
+}
+
+impl From<Malformed> for Failure {
+    fn from(Malformed: Malformed) -> Self {
+        Self::new("Internal", "the request could not be read")
+    }
+}
+
+fn limit_failure(message: String, limit: &LimitError) -> Failure {
+    Failure::new("LimitExceeded", message)
+        .text("limit", limit.limit)
+        .number("max", limit.limit_max)
+        .number("actual", limit.actual)
+}
+
+fn storage_failure(message: String, error: &StorageError) -> Failure {
+    let code = match error.kind() {
+        StorageErrorKind::NoSpace => "QuotaExceeded",
+        StorageErrorKind::PermissionDenied => "StorageUnavailable",
+        _ => "StorageFailed",
+    };
+    let mut failure = Failure::new(code, message);
+    failure.is_not_ready = error.kind() == StorageErrorKind::NotReady;
+    match error.file() {
+        Some(file) => failure.text("file", file.name()),
+        None => failure,
+    }
+}

@@ -1,0 +1,52 @@
+// A browser and a server for tests: any Chromium on this machine, and files of a folder on
+// localhost, where OPFS and Web Locks are there.
+
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { delimiter, extname, join, normalize } from "node:path";
+import { chromium } from "playwright-core";
+
+const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
+
+function findChromium() {
+  if (process.env.CHROMIUM) return process.env.CHROMIUM;
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  const candidates = NAMES.flatMap((name) => folders.map((folder) => join(folder, name)));
+  const found = candidates.find((path) => existsSync(path));
+  if (!found) throw new Error("no Chromium is on the PATH: install one, or set CHROMIUM to its path");
+  return found;
+}
+
+const ARGUMENTS = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync",
+];
+
+/** A browser with a profile of its own, which forgets everything when it is closed. */
+export function launch() {
+  return chromium.launch({ executablePath: findChromium(), headless: true, args: ARGUMENTS });
+}
+
+const TYPES = {
+  ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".css": "text/css",
+  ".json": "application/json", ".svg": "image/svg+xml",
+};
+
+/** Serves a folder, and the empty page at `/`. */
+export async function serve(folder) {
+  const server = createServer(async (request, response) => {
+    const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
+    try {
+      const isEmptyPage = path === "/" && !existsSync(join(folder, "index.html"));
+      const body = isEmptyPage ? "<!doctype html><title>annals</title>" : await readFile(join(folder, path === "/" ? "index.html" : path));
+      const type = isEmptyPage ? "text/html" : (TYPES[extname(path)] ?? (path === "/" ? "text/html" : "application/octet-stream"));
+      response.writeHead(200, { "content-type": type, "cache-control": "no-store" }).end(body);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://localhost:${server.address().port}`;
+  return { url, close: () => new Promise((resolve) => server.close(resolve)) };
+}

@@ -1,0 +1,43 @@
+// The SharedWorker that brings tabs together: it hands a port to whoever leads and its other end
+// to whoever asks. It carries no events, and forgetting everything would cost it only that.
+
+/** Tab to broker. */
+export type ToBroker = ["find", string] | ["lead", string, number] | ["leave", string];
+/** Broker to tab: a port comes with each. */
+export type FromBroker = ["leader", number] | ["client"];
+
+interface Group { leader?: MessagePort; epoch: number; clients: Set<MessagePort> }
+
+const groups = new Map<string, Group>();
+
+function join(leader: MessagePort, client: MessagePort, epoch: number) {
+  const { port1, port2 } = new MessageChannel();
+  leader.postMessage(["client"] satisfies FromBroker, [port1]);
+  client.postMessage(["leader", epoch] satisfies FromBroker, [port2]);
+}
+
+addEventListener("connect", (event) => {
+  const port = (event as MessageEvent).ports[0]!;
+  port.onmessage = ({ data }) => {
+    const message = data as ToBroker;
+    const name = message[1];
+    let group = groups.get(name);
+    if (!group) groups.set(name, group = { epoch: 0, clients: new Set() });
+    switch (message[0]) {
+      case "find":
+        group.clients.add(port);
+        if (group.leader) join(group.leader, port, group.epoch);
+        break;
+      case "lead":
+        if (message[2] <= group.epoch) break;
+        group.leader = port;
+        group.epoch = message[2];
+        for (const client of group.clients) join(port, client, group.epoch);
+        break;
+      case "leave":
+        group.clients.delete(port);
+        if (group.leader === port) delete group.leader;
+        break;
+    }
+  };
+});

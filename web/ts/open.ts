@@ -1,0 +1,102 @@
+// Opening a store in a tab: what is there, who leads, who answers first.
+
+import { AnnalsError } from "./errors.js";
+import { Session } from "./session.js";
+import { Store } from "./store.js";
+import { Tabs } from "./tabs.js";
+import type { EventStore, OpenOptions } from "./types.js";
+
+const NAME = /^[A-Za-z0-9._-]{1,64}$/;
+const LEADER_TIMEOUT = 15_000;
+
+/** What `annals/inline` gives instead of files beside this one. */
+export interface Parts {
+  wasm?: BufferSource;
+  makeWorker(): Worker;
+  /** None where tabs can't share a worker. */
+  makeBroker?(): SharedWorker;
+}
+
+export async function openWith(parts: Parts, options: OpenOptions): Promise<EventStore> {
+  const { name, storage = "opfs", signal } = options;
+  if (!NAME.test(name) || /^\.*$/.test(name)) {
+    throw new AnnalsError("InvalidInput", `${JSON.stringify(name)} is no name of a store: use letters, digits, ".", "_", "-"`);
+  }
+  signal?.throwIfAborted();
+  const missing = storage === "opfs" ? whatIsMissing() : undefined;
+  const useMemory = storage === "memory" || (missing !== undefined && options.onUnavailable === "memory");
+  if (missing && !useMemory) throw new AnnalsError("StorageUnavailable", missing);
+  try {
+    return await openIn(useMemory ? "memory" : "opfs", parts, options);
+  } catch (error) {
+    const isUnavailable = error instanceof AnnalsError && error.code === "StorageUnavailable";
+    if (useMemory || !isUnavailable || options.onUnavailable !== "memory") throw error;
+    return openIn("memory", parts, options);
+  }
+}
+
+async function openIn(storage: "opfs" | "memory", parts: Parts, options: OpenOptions): Promise<EventStore> {
+  const { signal, wasmUrl } = options;
+  const patience = options.leaderTimeout ?? LEADER_TIMEOUT;
+  const session = new Session(patience);
+  const wasm = wasmUrl === undefined ? parts.wasm : String(new URL(wasmUrl, location.href));
+  const { makeBroker } = parts;
+  const useBroker = makeBroker && options.tabs !== "broadcast" && typeof SharedWorker === "function";
+  const tabs = new Tabs(session, {
+    name: options.name,
+    isRelaxed: options.durability === "relaxed",
+    storage,
+    isShared: storage === "opfs",
+    makeWorker: options.worker ?? parts.makeWorker,
+    ...(useBroker ? { makeBroker } : {}),
+    ...(wasm === undefined ? {} : { wasm }),
+  });
+  let persisted = false;
+  const askPersisted = async (ask: "persisted" | "persist") => {
+    persisted = storage === "opfs" && (await navigator.storage[ask]());
+    return persisted;
+  };
+  const store = new Store(session, {
+    role: () => tabs.role,
+    persisted: () => persisted,
+    persist: () => askPersisted("persist"),
+    close: () => tabs.close(),
+  });
+  try {
+    await firstWelcome(session, tabs, patience, signal);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+  if (storage === "opfs") await askPersisted("persisted").catch(() => {});
+  return store;
+}
+
+/** Joins the tabs and waits until somebody answers, or nobody can. */
+async function firstWelcome(session: Session, tabs: Tabs, patience: number, signal: AbortSignal | undefined) {
+  let unwatch = () => {};
+  let onabort = () => {};
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      onabort = () => reject(signal!.reason);
+      signal?.addEventListener("abort", onabort);
+      timer = setTimeout(() => reject(new AnnalsError("LeaderLost", `no tab has answered for ${patience} ms`)), patience);
+      unwatch = session.watch(() => (session.closedBy ? reject(session.closedBy) : resolve()));
+      tabs.onfailure = reject;
+      tabs.join();
+    });
+  } finally {
+    unwatch();
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onabort);
+    tabs.onfailure = () => {};
+  }
+}
+
+function whatIsMissing(): string | undefined {
+  if (!globalThis.isSecureContext) return "the origin private file system needs a secure context (https or localhost)";
+  if (!navigator.storage?.getDirectory) return "this browser has no origin private file system";
+  if (!navigator.locks) return "this browser has no Web Locks";
+  return undefined;
+}

@@ -1,0 +1,196 @@
+// The client's end of the line to whoever holds the files. What was asked and not answered is
+// kept, and asked again when the line is a new one: nothing of that is seen by callers, because
+// every append carries its ids.
+
+import { AnnalsError, closed, type ErrorCode } from "./errors.js";
+
+/** The version of the messages between tabs. Tabs that differ refuse each other. */
+export const PROTOCOL = 1;
+
+/** What a message can be posted through: a MessagePort, or something that acts like one. */
+export interface Port {
+  postMessage(message: unknown, transfer?: Transferable[]): void;
+  onmessage: ((event: any) => any) | null;
+  close?(): void;
+}
+
+/** `"a"` appends, `"c"` asks for anything else. */
+export type Operation = "a" | "c";
+
+/** Client to server. */
+export type ToServer = ["hello", number, boolean] | ["watch", boolean] | ["bye"] | [Operation, number, Uint8Array];
+/** Server to client. */
+export type ToClient =
+  | ["welcome", number, Welcome]
+  | ["refused", number]
+  | ["end", bigint]
+  | ["answer", number, Uint8Array]
+  | ["lost"];
+
+export interface Welcome {
+  epoch: number;
+  storage: "opfs" | "memory" | "files";
+  end: bigint;
+}
+
+interface Waiting {
+  operation: Operation;
+  request: Uint8Array;
+  resolve(answer: Uint8Array): void;
+  reject(reason: unknown): void;
+}
+
+export class Session {
+  /** What the leader said of itself, since there has been one. */
+  welcome: Welcome | undefined;
+  /** Called when anything that `status` shows has changed. */
+  onchange = () => {};
+  /** Called when the line breaks from the other end. */
+  onlost = () => {};
+  #port: Port | undefined;
+  #isOpen = false;
+  #closed: AnnalsError | undefined;
+  #next = 1;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #watchers = new Set<() => void>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #cause: unknown;
+  readonly #patience: number;
+
+  constructor(patience: number) {
+    this.#patience = patience;
+  }
+
+  get pending(): number { return this.#waiting.size; }
+  get end(): bigint { return this.welcome?.end ?? 0n; }
+  get isConnected(): boolean { return this.#isOpen; }
+
+  /** Notes how far the store is at least: an append was answered. */
+  noteEnd(end: bigint) {
+    if (this.welcome && end > this.welcome.end) this.welcome.end = end;
+  }
+
+  /** Takes a new line; the old one is dropped. */
+  attach(port: Port) {
+    this.detach();
+    this.#port = port;
+    port.onmessage = ({ data }) => this.#port === port && this.#receive(data as ToClient);
+    this.#send(["hello", PROTOCOL, this.#watchers.size > 0]);
+  }
+
+  /** Drops the line, if there is one. What waits goes on waiting. */
+  detach() {
+    const port = this.#port;
+    this.#port = undefined;
+    this.#isOpen = false;
+    if (port) {
+      port.onmessage = null;
+      port.close?.();
+    }
+    this.#watchTime();
+    this.onchange();
+  }
+
+  /** Notes why there is no line just now, for those who will have waited too long. */
+  explain(cause: unknown) {
+    this.#cause = cause;
+  }
+
+  request(operation: Operation, request: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+    if (this.#closed) return Promise.reject(this.#closed);
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    return new Promise((resolve, reject) => {
+      const id = this.#next++;
+      const forget = () => { this.#waiting.delete(id); reject(signal!.reason); };
+      const settle = <T>(done: (value: T) => void) => (value: T) => {
+        signal?.removeEventListener("abort", forget);
+        done(value);
+      };
+      signal?.addEventListener("abort", forget, { once: true });
+      this.#waiting.set(id, { operation, request, resolve: settle(resolve), reject: settle(reject) });
+      if (this.#isOpen) this.#send([operation, id, request]); else this.#watchTime();
+    });
+  }
+
+  /** Calls back whenever the end of the store has moved, as long as anyone watches. */
+  watch(listener: () => void): () => void {
+    this.#watchers.add(listener);
+    if (this.#watchers.size === 1 && this.#isOpen) this.#send(["watch", true]);
+    return () => {
+      if (this.#watchers.delete(listener) && this.#watchers.size === 0 && this.#isOpen) this.#send(["watch", false]);
+    };
+  }
+
+  /** Ends everything; what waits is rejected. */
+  close(reason = closed()) {
+    if (this.#closed) return;
+    this.#closed = reason;
+    if (this.#port) this.#send(["bye"]);
+    this.detach();
+    this.#rejectAll(reason);
+    for (const watcher of this.#watchers) watcher();
+  }
+
+  /** Why the session is closed, if it is. */
+  get closedBy(): AnnalsError | undefined { return this.#closed; }
+
+  #receive(message: ToClient) {
+    switch (message[0]) {
+      case "welcome":
+        return this.#open(message[2]);
+      case "refused":
+        return this.close(new AnnalsError("ProtocolMismatch",
+          `another tab runs protocol ${message[1]} of annals and this one ${PROTOCOL}: reload the older one`));
+      case "answer": {
+        const waiting = this.#waiting.get(message[1]);
+        this.#waiting.delete(message[1]);
+        return waiting?.resolve(message[2]);
+      }
+      case "end":
+        this.noteEnd(message[1]);
+        for (const watcher of this.#watchers) watcher();
+        return this.onchange();
+      case "lost":
+        this.detach();
+        return this.onlost();
+    }
+  }
+
+  #open(welcome: Welcome) {
+    this.welcome = welcome;
+    this.#isOpen = true;
+    this.#cause = undefined;
+    this.#watchTime();
+    for (const [id, { operation, request }] of this.#waiting) this.#send([operation, id, request]);
+    for (const watcher of this.#watchers) watcher();
+    this.onchange();
+  }
+
+  /** While there is no line, and somebody waits, time runs. */
+  #watchTime() {
+    const isLate = !this.#isOpen && this.#waiting.size > 0 && !this.#closed;
+    if (!isLate) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+    } else {
+      this.#timer ??= setTimeout(() => this.#giveUp(), this.#patience);
+    }
+  }
+
+  #giveUp() {
+    this.#timer = undefined;
+    this.#rejectAll(this.#cause ?? new AnnalsError("LeaderLost", `no tab has led for ${this.#patience} ms: try again`));
+  }
+
+  #rejectAll(reason: unknown) {
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting) reject(reason);
+  }
+
+  #send(message: ToServer) {
+    this.#port?.postMessage(message);
+  }
+}
+
+export type { ErrorCode };

@@ -1,0 +1,212 @@
+/** What a stream must look like for an append to go ahead; a number is the version of its last event. */
+export type ExpectedVersion = "any" | "noStream" | "streamExists" | number;
+
+/** One event to be appended. */
+export interface NewEvent {
+  /** Who it happened to: names the stream. */
+  entity: string;
+  /** Where it happened. */
+  scope: string;
+  /** What kind of event it is: a name such as `order.placed`, or a number that Rust gave it. */
+  type: string | number;
+  /** What happened: kept as JSON, but a `Uint8Array` as it is. */
+  payload?: unknown;
+  /** The version of the payload's schema, 1 if not given. */
+  payloadVersion?: number;
+  /** The event's id, a UUID. A second append with it changes nothing and returns the first receipt. */
+  id?: string;
+  /** Something beside the payload: an object is kept as JSON, bytes as they are. */
+  metadata?: Record<string, unknown> | Uint8Array;
+  /** The id of the event that this one belongs to. */
+  correlation?: string;
+  /** The id of the event that caused this one. */
+  causation?: string;
+  /** In a batch: the earlier item that caused this one, counted from 0. */
+  causedBy?: number;
+  /** Bits of the application and of the store. */
+  flags?: number;
+  /** The lane and the depth that it stands in. */
+  position?: { lane: number; depth: number };
+  /** What the stream must look like. */
+  expectedVersion?: ExpectedVersion;
+}
+
+/** What the store says of an event that it has appended. */
+export interface Receipt {
+  id: string;
+  /** Its place in the store, from 0. */
+  sequence: bigint;
+  /** Its place in its stream, from 0. */
+  version: number;
+  /** Its hash, which the stream's next event carries. */
+  hash: string;
+  /** Milliseconds since 1970. */
+  time: number;
+  /** Whether it was on stable storage when the receipt was written. */
+  durable: boolean;
+}
+
+/** An event that the store holds. */
+export interface StoredEvent<P = unknown> {
+  id: string;
+  entity: string;
+  scope: string;
+  /** The kind's name, or its number where it has none. */
+  type: string | number;
+  /** The kind's number. */
+  kind: number;
+  sequence: bigint;
+  version: number;
+  /** Milliseconds since 1970, by the clock of whoever appended it. */
+  time: number;
+  /** The value of a JSON payload, the bytes of any other, `undefined` where it was erased. */
+  payload: P;
+  payloadFormat: "json" | "raw" | "postcard";
+  payloadVersion: number;
+  metadata?: Record<string, unknown> | Uint8Array;
+  correlation: string;
+  causation?: string;
+  flags: number;
+  position: { lane: number; depth: number };
+  /** Set where the payload was erased: the hash of what it was. */
+  erased?: string;
+  /** Which gates let it in, or why none was asked, where a policy was at work. */
+  admission?: { gates: string[] } | { reason: string; justification: string };
+  /** The chain, where it was asked for. */
+  chain?: { hash: string; previousHash: string };
+}
+
+/** Which events: those that pass every filter given. Ranges include both ends. */
+export interface Region {
+  /** An entity and all within it: `order:5` takes in `order:5:line:1`, but not `order:50`. */
+  entity?: string;
+  /** One entity alone. */
+  stream?: string;
+  /** Every entity that begins with these characters. */
+  prefix?: string;
+  scope?: string;
+  /** One kind or any of several, by name or number. */
+  type?: string | number | readonly (string | number)[];
+  /** All kinds of a category. */
+  category?: number;
+  versions?: { from?: number; to?: number };
+  sequences?: { from?: bigint | number; to?: bigint | number };
+  /** Dates, or milliseconds since 1970. */
+  times?: { from?: Date | number; to?: Date | number };
+  correlation?: string;
+  causation?: string;
+}
+
+/** A wish that nothing relevant has happened: no event of `region` exists after `after`. */
+export interface Condition {
+  region: Region;
+  after?: bigint;
+}
+
+export interface QueryOptions {
+  /** Only events behind this sequence, in the direction of the query. */
+  after?: bigint;
+  limit?: number;
+  direction?: "forward" | "backward";
+  signal?: AbortSignal;
+  /** Whether events carry the hashes of their chain. */
+  withChain?: boolean;
+}
+
+export interface SubscribeOptions {
+  /** The last sequence that was seen; without it, everything is. */
+  after?: bigint;
+  signal?: AbortSignal;
+}
+
+/** What the store is and does just now. */
+export interface Status {
+  /** Whether this tab holds the files, asks the tab that does, or is between two. */
+  role: "leader" | "follower" | "alone" | "waiting" | "closed";
+  storage: "opfs" | "memory" | "files";
+  /** Whether the browser promised not to evict the files. */
+  persisted: boolean;
+  /** A number that grows with every change of leadership. */
+  epoch: number;
+  /** The sequence behind the last event that this client knows of. */
+  end: bigint;
+  /** Requests that wait for an answer. */
+  pending: number;
+}
+
+/** Numbers about what the store holds. */
+export interface Stats {
+  events: number;
+  entities: number;
+  bytes: number;
+  segments: number;
+  end: bigint;
+  durableEnd: bigint;
+  openHandles: number;
+  recovery: { clean: boolean; tornBytes: number; scannedEvents: number };
+}
+
+/** How a state comes from events. */
+export interface Fold<S, P = unknown> {
+  initialState: S | (() => S);
+  evolve(state: S, event: StoredEvent<P>): S;
+}
+
+/** A state that follows the store. `subscribe` and `getSnapshot` are what `useSyncExternalStore` takes. */
+export interface LiveProjection<S> {
+  subscribe(listener: () => void): () => void;
+  getSnapshot(): S;
+  /** The last sequence that the state has seen. */
+  readonly sequence: bigint | undefined;
+  /** What ended it, if something did. */
+  readonly error: unknown;
+  /** Resolves when the state has caught up for the first time. */
+  readonly ready: Promise<void>;
+  close(): void;
+}
+
+/** An open event store. */
+export interface EventStore extends AsyncDisposable {
+  append(event: NewEvent, options?: { expectedVersion?: ExpectedVersion; condition?: Condition; signal?: AbortSignal }): Promise<Receipt>;
+  /** Appends all of them or none, over any streams. */
+  appendBatch(events: readonly NewEvent[], options?: { condition?: Condition; signal?: AbortSignal }): Promise<Receipt[]>;
+  get(id: string): Promise<StoredEvent | undefined>;
+  /** The version of a stream's last event; `undefined` where it has none. */
+  head(entity: string): Promise<number | undefined>;
+  /** The events of one stream. */
+  read<P = unknown>(entity: string, options?: { from?: number; limit?: number; direction?: "forward" | "backward"; signal?: AbortSignal }): AsyncIterable<StoredEvent<P>>;
+  query<P = unknown>(region?: Region, options?: QueryOptions): AsyncIterable<StoredEvent<P>>;
+  /** Past events, then live ones, without a gap. Nothing is fetched before it is asked for. */
+  subscribe<P = unknown>(region?: Region, options?: SubscribeOptions): AsyncIterable<StoredEvent<P>>;
+  aggregate<S, P = unknown>(entity: string, fold: Fold<S, P>): Promise<{ state: S; version: number | undefined }>;
+  liveProjection<S, P = unknown>(options: Fold<S, P> & { region?: Region }): LiveProjection<S>;
+  stats(): Promise<Stats>;
+  /** Puts everything appended so far on stable storage. */
+  sync(): Promise<void>;
+  readonly status: Status;
+  /** Calls back when the status changes. */
+  onStatus(listener: (status: Status) => void): () => void;
+  /** Asks the browser not to evict the files; whether it promised. */
+  persist(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  /** The store's name: 1 to 64 letters, digits, `.`, `_` and `-`. */
+  name: string;
+  /** `strict`: on stable storage before an append resolves. `relaxed`: within a moment after. */
+  durability?: "strict" | "relaxed";
+  /** Where the events are. It is never swapped silently. */
+  storage?: "opfs" | "memory";
+  /** What to do where there is no OPFS: throw `StorageUnavailable`, or use memory, as `status` then shows. */
+  onUnavailable?: "throw" | "memory";
+  /** Makes the dedicated worker, where the bundler can't find it. */
+  worker?: () => Worker;
+  /** Where `annals.wasm` is, where the bundler can't find it. */
+  wasmUrl?: string | URL;
+  /** How tabs find each other: through a SharedWorker where there is one, or by broadcast. */
+  tabs?: "shared-worker" | "broadcast";
+  /** How long an operation waits while no tab leads, in milliseconds: 15000 if not given. */
+  leaderTimeout?: number;
+  signal?: AbortSignal;
+}

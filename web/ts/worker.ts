@@ -1,0 +1,94 @@
+// The dedicated worker of the tab that leads: it holds the files and serves every tab.
+
+import init, { Engine } from "../pkg/annals_web.js";
+import { leadByBroadcast } from "./broadcast.js";
+import type { FromBroker, ToBroker } from "./broker.js";
+import { AnnalsError } from "./errors.js";
+import { Server } from "./server.js";
+import type { Port } from "./session.js";
+
+/** What the tab tells its worker, once. A port for the tab itself comes with it, and perhaps one of the broker. */
+export interface Start {
+  name: string;
+  storage: "opfs" | "memory";
+  isRelaxed: boolean;
+  epoch: number;
+  busyTimeout: number;
+  isShared: boolean;
+  wasm?: string | WebAssembly.Module | BufferSource;
+  port: MessagePort;
+  broker?: MessagePort;
+}
+
+/** What the worker tells its tab. A failure is the bytes of one, or a code and a message. */
+export type FromWorker = ["ready"] | ["failed", Uint8Array | [string, string]] | ["fatal", string] | ["closed"];
+
+function tell(message: FromWorker) {
+  postMessage(message);
+}
+
+async function openEngine(start: Start): Promise<Engine> {
+  await init({ module_or_path: start.wasm ?? new URL("./annals.wasm", import.meta.url) });
+  if (start.storage === "memory") return Engine.openMemory();
+  let dir: FileSystemDirectoryHandle;
+  try {
+    dir = await navigator.storage.getDirectory();
+    for (const part of ["annals", start.name]) dir = await dir.getDirectoryHandle(part, { create: true });
+  } catch (error) {
+    throw new AnnalsError("StorageUnavailable", `there is no origin private file system here (${error})`);
+  }
+  return Engine.openOpfs(dir, start.isRelaxed, start.busyTimeout);
+}
+
+function serveTabs(start: Start, server: Server) {
+  const connect = (port: Port) => server.connect(port);
+  connect(start.port);
+  if (!start.isShared) return;
+  // Tabs that can't reach the broker ask by broadcast, whatever this one does.
+  leadByBroadcast(start.name, start.epoch, connect);
+  if (!start.broker) return;
+  start.broker.onmessage = ({ data, ports }) => {
+    if ((data as FromBroker)[0] === "client") connect(ports[0]!);
+  };
+  start.broker.postMessage(["lead", start.name, start.epoch] satisfies ToBroker);
+}
+
+/** A message to itself comes behind those that have arrived already. */
+function soonByMessage(): (run: () => void) => void {
+  const { port1, port2 } = new MessageChannel();
+  const runs: (() => void)[] = [];
+  port1.onmessage = () => runs.shift()?.();
+  return (run) => {
+    runs.push(run);
+    port2.postMessage(0);
+  };
+}
+
+let server: Server | undefined;
+
+async function start(start: Start) {
+  let engine: Engine;
+  try {
+    engine = await openEngine(start);
+  } catch (error) {
+    const isKnown = error instanceof Uint8Array;
+    return tell(["failed", isKnown ? error : [error instanceof AnnalsError ? error.code : "Internal", String(error)]]);
+  }
+  const welcome = { epoch: start.epoch, storage: start.storage };
+  server = new Server(engine, welcome, start.isRelaxed, soonByMessage(), (error) => {
+    tell(["fatal", String(error)]);
+    close();
+  });
+  serveTabs(start, server);
+  tell(["ready"]);
+}
+
+addEventListener("message", async ({ data }) => {
+  if (data !== "close") return start(data as Start);
+  try {
+    await server?.close();
+  } finally {
+    tell(["closed"]);
+    close();
+  }
+});
