@@ -143,6 +143,21 @@ impl Entry {
         }
     }
 
+    /// Empties an open file that nobody uses, so that it is as good as new. Whether it is.
+    pub(crate) fn recycle(&self) -> bool {
+        if self.users.get() > 0 || self.sync_failed.get() {
+            return false;
+        }
+        let body = self.body.borrow();
+        let Body::Open(handle) = &*body else { return false };
+        let is_emptied = access::truncate(handle, self.id, 0).is_ok();
+        if is_emptied {
+            self.len.set(0);
+            self.dirty.set(true);
+        }
+        is_emptied
+    }
+
     /// Marks the file as removed: it goes when its last user does.
     pub(crate) fn remove(&self) {
         self.removed.set(true);

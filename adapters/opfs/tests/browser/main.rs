@@ -2,6 +2,7 @@
 #![cfg(target_arch = "wasm32")]
 #![expect(clippy::unwrap_used, reason = "all of this is tests, which the lint can't tell")]
 
+mod conformance;
 mod faults;
 mod log;
 mod place;
