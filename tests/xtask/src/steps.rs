@@ -18,9 +18,9 @@ use crate::wasm_toolchain::{WasmToolchain, no_std_build};
 const BROWSER_TIMEOUT_S: u32 = 900;
 
 /// Crates that compile for wasm only, by package name.
-const WASM_PACKAGES: &[&str] = &["annals-tests-wasm"];
+const WASM_PACKAGES: &[&str] = &["annals-tests-wasm", "annals-opfs", "annals-web"];
 /// Folders of the crates whose tests run in a browser.
-const BROWSER_TEST_CRATES: &[&str] = &["tests/wasm"];
+const BROWSER_TEST_CRATES: &[&str] = &["tests/wasm", "adapters/opfs"];
 
 #[derive(Debug)]
 pub(crate) struct Step {
@@ -37,6 +37,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "docs", about: "the documentation builds without a warning", run: docs },
     Step { name: "no-std", about: "the core builds where there is no std", run: no_std },
     Step { name: "wasm", about: "conformance in a browser's dedicated worker", run: wasm },
+    Step { name: "web", about: "the npm package: build, sizes, Node, many tabs", run: web },
 ];
 
 fn format(context: &Context, _counts: &mut Counts) -> Result<()> {
@@ -108,6 +109,19 @@ fn wasm(context: &Context, counts: &mut Counts) -> Result<()> {
         run_tests(&mut test, counts)?;
     }
     linted
+}
+
+fn web(context: &Context, counts: &mut Counts) -> Result<()> {
+    let (_, browser) = ensure_wasm(context)?;
+    let npm = |arguments: &[&str]| {
+        let mut command = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
+        command.current_dir(context.root().join("web")).args(arguments);
+        command
+    };
+    run(&mut npm(&["ci", "--no-fund", "--no-audit"]))?;
+    run(&mut npm(&["run", "build"]))?;
+    run(&mut npm(&["run", "lint"]))?;
+    run_tests(npm(&["test"]).env("CHROMIUM", &browser.program), counts)
 }
 
 /// Puts in place everything that the `wasm` step needs.
