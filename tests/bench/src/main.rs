@@ -2,7 +2,7 @@
 //!
 //! Absolute figures move with the machine and with what else it does, so every table puts Annals
 //! beside bare writes of the same bytes in the same run, the two take turns, and medians are
-//! shown. Run it with `cargo xtask bench`, or here with `cargo run --release -- --help`.
+//! shown. Run it in this folder: `cargo run --release -- --help`.
 
 mod append;
 mod durable;
