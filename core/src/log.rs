@@ -38,7 +38,7 @@ pub use meta::{CheckpointName, MetaStats, MetaSync};
 pub use names::{KIND_NAME_LEN_MAX, KindNameError};
 pub use query::Query;
 pub use read_only::ReadOnlyLog;
-pub use reader::{Reader, StreamHead};
+pub use reader::{Reader, Readers, StreamHead};
 pub use recovery::{Recovery, TornTail};
 pub(crate) use segments::Segment;
 pub(crate) use source::FileSource;

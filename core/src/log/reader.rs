@@ -37,6 +37,45 @@ impl<S: Storage> core::fmt::Debug for Reader<S> {
     }
 }
 
+/// Gives out readers of what is visible at the time.
+///
+/// Unlike a reader it keeps no segment that a compaction has replaced, so it may be held for as
+/// long as anybody likes. It outlives the log: what was visible last stays readable. Cheap to
+/// clone.
+pub struct Readers<S: Storage> {
+    shared: Arc<Shared<S>>,
+}
+
+impl<S: Storage> Clone for Readers<S> {
+    fn clone(&self) -> Self {
+        Readers { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<S: Storage> core::fmt::Debug for Readers<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Readers").field("end", &self.end()).finish_non_exhaustive()
+    }
+}
+
+impl<S: Storage> Readers<S> {
+    pub(crate) fn new(shared: &Arc<Shared<S>>) -> Self {
+        Readers { shared: Arc::clone(shared) }
+    }
+
+    /// A reader of everything committed so far.
+    #[must_use]
+    pub fn reader(&self) -> Reader<S> {
+        Reader::new(&self.shared)
+    }
+
+    /// The sequence behind the last event committed so far.
+    #[must_use]
+    pub fn end(&self) -> Sequence {
+        self.shared.ends().0
+    }
+}
+
 /// The newest event of a stream, as far as an index tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -130,7 +130,7 @@ pub(crate) fn recover<S: Storage>(
     for Found { file, header, footer, .. } in found {
         let Some(footer) = footer else { continue };
         (end, hlc) = (footer.end_sequence, footer.last_hlc);
-        let segment = SealedSegment::new(header, footer, file, Arc::clone(storage));
+        let segment = SealedSegment::new(header, footer, file, storage);
         view.sealed.push(Arc::new(segment));
     }
     let mut tail = Tail::default();

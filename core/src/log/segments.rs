@@ -17,7 +17,7 @@ use crate::log::{Corruption, StoreError};
 use crate::model::Sequence;
 use crate::storage::{FileId, Storage, StorageFile};
 use crate::sync::{Mutex, RwLock};
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -35,7 +35,8 @@ pub(crate) struct SealedSegment<S: Storage> {
     pub(crate) header: SegmentHeader,
     pub(crate) footer: SegmentFooter,
     pub(crate) file: Arc<S::File>,
-    storage: Arc<S>,
+    /// Whoever reads a segment must not keep the storage, and with it a lock, from being closed.
+    storage: Weak<S>,
     parts: RwLock<Parts>,
     retired: AtomicBool,
 }
@@ -54,8 +55,9 @@ impl<S: Storage> SealedSegment<S> {
         header: SegmentHeader,
         footer: SegmentFooter,
         file: Arc<S::File>,
-        storage: Arc<S>,
+        storage: &Arc<S>,
     ) -> Self {
+        let storage = Arc::downgrade(storage);
         let (parts, retired) = (RwLock::new(Parts::default()), AtomicBool::new(false));
         SealedSegment { header, footer, file, storage, parts, retired }
     }
@@ -171,9 +173,11 @@ impl<S: Storage> SealedSegment<S> {
 
 impl<S: Storage> Drop for SealedSegment<S> {
     fn drop(&mut self) {
-        if self.retired.load(Ordering::Acquire) {
+        if self.retired.load(Ordering::Acquire)
+            && let Some(storage) = self.storage.upgrade()
+        {
             // A file that stays is removed when the store opens: its successor names it.
-            let _ = self.storage.remove(self.file_id());
+            let _ = storage.remove(self.file_id());
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::index::KeyHasher;
 use crate::log::config::{Durability, Host, LogConfig};
 use crate::log::fill::Fill;
 use crate::log::meta::MetaLog;
-use crate::log::reader::Reader;
+use crate::log::reader::{Reader, Readers};
 use crate::log::recovery::{Access, Recovered, Recovery, Tail, recover, rewrite};
 use crate::log::seal::FramesHasher;
 use crate::log::segments::{ActiveSegment, View};
@@ -413,6 +413,12 @@ impl<S: Storage, H: Host> Log<S, H> {
     #[must_use]
     pub fn reader(&self) -> Reader<S> {
         self.reader.clone()
+    }
+
+    /// Gives out such readers, now and later.
+    #[must_use]
+    pub fn readers(&self) -> Readers<S> {
+        Readers::new(&self.shared)
     }
 
     /// Numbers about the store.

@@ -189,8 +189,7 @@ impl<'a, S: Storage> Output<'a, S> {
         self.file.set_len(self.offset + tail.len() as u64)?;
         self.file.sync_data()?;
         let (header, file) = (compaction.header.clone(), Arc::clone(self.file));
-        let storage = Arc::clone(&compaction.storage);
-        Ok((SealedSegment::new(header, footer, file, storage), self.progress))
+        Ok((SealedSegment::new(header, footer, file, &compaction.storage), self.progress))
     }
 
     fn footer(&self, compaction: &Compaction<S>, index_len: u64) -> SegmentFooter {
