@@ -6,6 +6,8 @@ mod durability;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod held;
+#[cfg(test)]
 mod linear;
 #[cfg(test)]
 mod panics;

@@ -12,6 +12,7 @@
 use crate::config::RestartPolicy;
 use crate::host::SystemHost;
 use crate::store::request::{Answer, Request};
+use crate::store::signal::Feed;
 use annals_core::{
     Append, AppendCondition, Batch, FillAhead, Log, LogConfig, Reader, Staged, Storage, StoreError,
 };
@@ -40,7 +41,7 @@ pub(crate) struct Committer<S: Storage> {
     room: Condvar,
     capacity: usize,
     closed: AtomicBool,
-    reader: Reader<Arc<S>>,
+    feed: Feed<S>,
     /// Zeros that are due ahead of the tail.
     fill: Mutex<Option<FillAhead<Arc<S>>>>,
     calls: Calls,
@@ -73,7 +74,7 @@ impl<S: Storage> Committer<S> {
         calls: Calls,
     ) -> Result<Self, StoreError> {
         let log = Log::open(storage, host, config)?;
-        let reader = log.reader();
+        let feed = Feed::new(log.readers());
         let restarts = VecDeque::new();
         let log = Some(log);
         let writer = Writer { log, policy, restarts, crash: None };
@@ -83,7 +84,7 @@ impl<S: Storage> Committer<S> {
             room: Condvar::new(),
             capacity,
             closed: AtomicBool::new(false),
-            reader,
+            feed,
             fill: Mutex::default(),
             calls,
         })
@@ -91,9 +92,13 @@ impl<S: Storage> Committer<S> {
 
     /// A reader of everything that is committed.
     pub(crate) fn reader(&self) -> Reader<Arc<S>> {
-        let mut reader = self.reader.clone();
-        reader.refresh();
-        reader
+        self.feed.reader()
+    }
+
+    /// What followers hold.
+    #[expect(dead_code, reason = "its followers build on it next")]
+    pub(crate) fn feed(&self) -> &Feed<S> {
+        &self.feed
     }
 
     /// Commits a batch and waits for it.
@@ -197,6 +202,8 @@ impl<S: Storage> Committer<S> {
             commit_batches(log, &batches, &mut answers);
             Ok(())
         });
+        // A panic may have come after a write: then starting over has found its events.
+        let moved = led.is_err() || answers.iter().flatten().any(Result::is_ok);
         let failure = led.err().unwrap_or(StoreError::Closed);
         let mut answers =
             answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(failure.clone())));
@@ -209,6 +216,9 @@ impl<S: Storage> Committer<S> {
         }
         for (request, answer) in queued.iter().zip(answers) {
             request.answer(answer);
+        }
+        if moved {
+            self.feed.signal.raise();
         }
         own
     }
@@ -265,6 +275,7 @@ impl<S: Storage> Committer<S> {
         for request in self.queue.lock().drain(..) {
             request.answer(Err(StoreError::Closed));
         }
+        self.feed.signal.close();
         closed
     }
 }
