@@ -11,6 +11,7 @@ mod decode;
 mod error;
 mod fetch;
 mod fill;
+mod heads;
 mod meta;
 mod names;
 mod query;

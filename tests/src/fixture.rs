@@ -17,7 +17,16 @@ pub type MemoryLog = Log<MemoryStorage, TestHost>;
 /// If it does not open.
 #[must_use]
 pub fn open_small(storage: &MemoryStorage, seed: u64) -> MemoryLog {
-    let config = LogConfig::default().with_segment_max_bytes(4 * 1024);
+    open_with(storage, seed, LogConfig::default().with_segment_max_bytes(4 * 1024))
+}
+
+/// Opens the log in `storage`.
+///
+/// # Panics
+///
+/// If it does not open.
+#[must_use]
+pub fn open_with(storage: &MemoryStorage, seed: u64, config: LogConfig) -> MemoryLog {
     Log::open(storage.clone(), TestHost::new(seed).with_step_us(1_000), config)
         .expect("the log opens")
 }

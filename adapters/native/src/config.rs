@@ -88,7 +88,8 @@ pub struct StoreConfig {
     pub sync_mode: SyncMode,
     /// How many files are kept open at most: 256 by default.
     pub fd_budget: usize,
-    /// Bytes of memory for pages of sealed indexes: 64 MiB by default.
+    /// Bytes of memory for pages of sealed indexes and heads of streams found in them: 64 MiB by
+    /// default.
     pub index_cache_bytes: usize,
     /// How many appends may wait for the writer: 4,096 by default. Behind that `append` waits
     /// and `try_submit` says so.

@@ -32,7 +32,7 @@ pub enum Durability {
 pub struct LogConfig {
     /// Bytes of frames after which a segment is sealed and the next begun.
     pub segment_max_bytes: u64,
-    /// Bytes of memory for pages of sealed indexes.
+    /// Bytes of memory for pages of sealed indexes, and for heads of streams found in them.
     pub index_cache_bytes: usize,
     /// When an append is put on stable storage.
     pub durability: Durability,

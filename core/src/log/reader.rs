@@ -5,6 +5,7 @@ use crate::index::{Ordinal, PostingKey, PrunedHead, SegmentIndex};
 use crate::log::StoreError;
 use crate::log::decode::EventRef;
 use crate::log::fetch::{Place, Span};
+use crate::log::heads::{Head, KnownHead};
 use crate::log::query::Query;
 use crate::log::segments::{ActiveSegment, Segment, View};
 use crate::log::shared::Shared;
@@ -86,17 +87,6 @@ pub struct StreamHead {
     pub sequence: Sequence,
 }
 
-/// Where a stream's newest event is, or was.
-enum Head {
-    /// In the segment at this place of the view.
-    Event {
-        at: usize,
-        version: Version,
-        place: Place,
-    },
-    Pruned(PrunedHead),
-}
-
 impl<S: Storage> Reader<S> {
     pub(crate) fn new(shared: &Arc<Shared<S>>) -> Self {
         let published = shared.published();
@@ -172,25 +162,32 @@ impl<S: Storage> Reader<S> {
         entity: &str,
         first: Sequence,
     ) -> Result<Option<StreamHead>, StoreError> {
-        let head = self.find_head(entity, first)?.map(|head| match head {
-            Head::Event { version, place, .. } => StreamHead { version, sequence: place.sequence },
-            Head::Pruned(PrunedHead { version, sequence, .. }) => StreamHead { version, sequence },
-        });
+        let head = match self.active_head(entity)? {
+            Some(head) => Some(head),
+            None => self.sealed_head(entity, first)?.map(|known| known.head),
+        };
+        let head = head.map(|Head { version, sequence, .. }| StreamHead { version, sequence });
         Ok(head.filter(|head| head.sequence >= first))
     }
 
     /// The newest version of a stream and the hash that its next event will name.
     pub(crate) fn head_hash(&self, entity: &str) -> Result<Option<(Version, Hash)>, StoreError> {
-        match self.find_head(entity, Sequence::ZERO)? {
-            None => Ok(None),
-            Some(Head::Pruned(PrunedHead { version, hash, .. })) => Ok(Some((version, hash))),
-            Some(Head::Event { at, version, place }) => {
-                let Some(segment) = self.view.at(at) else { return Ok(None) };
-                let mut span = Span::default();
-                span.load(&segment, &[place])?;
-                Ok(Some((version, span.event_hash(&segment, &place)?)))
-            }
+        if let Some(head) = self.active_head(entity)? {
+            let hash = self.event_hash_at(head.sequence)?;
+            return Ok(hash.map(|hash| (head.version, hash)));
         }
+        let Some(mut known) = self.sealed_head(entity, Sequence::ZERO)? else { return Ok(None) };
+        if let Some(hash) = known.head.hash {
+            return Ok(Some((known.head.version, hash)));
+        }
+        let hash = match self.event_hash_at(known.head.sequence)? {
+            Some(hash) => Some(hash),
+            // Retention has dropped the event since; its mark has the hash.
+            None => self.search_head(entity, Sequence::ZERO)?.and_then(|head| head.hash),
+        };
+        known.head.hash = hash;
+        self.shared.heads.put(self.shared.hasher.name(entity), entity, known);
+        Ok(hash.map(|hash| (known.head.version, hash)))
     }
 
     /// The hash of the event at a sequence; `None` where retention has dropped it, or where there
@@ -279,40 +276,9 @@ impl<S: Storage> Reader<S> {
         }
     }
 
-    /// A stream's newest event that this reader sees, if a segment has it that reaches behind
-    /// `first`.
-    fn find_head(&self, entity: &str, first: Sequence) -> Result<Option<Head>, StoreError> {
-        if let Some(active) = &self.view.active
-            && let Some((version, place)) = self.active_head(active, entity)?
-        {
-            return Ok(Some(Head::Event { at: self.view.sealed.len(), version, place }));
-        }
-        let hash = self.shared.hasher.name(entity);
-        let sealed = self.view.sealed.iter().enumerate().rev();
-        for (at, sealed) in sealed.take_while(|(_, sealed)| sealed.footer.end_sequence > first) {
-            if !sealed.may_contain(&self.shared, hash)? {
-                continue;
-            }
-            let found = sealed.with_index(&self.shared, |index| {
-                if let Some(pruned) = index.pruned_head(entity)? {
-                    return Ok(Some(Head::Pruned(pruned)));
-                }
-                let Some((version, ordinal)) = index.head(entity)? else { return Ok(None) };
-                let place = place_at(index, ordinal, sealed.footer.frames_end)?;
-                Ok(Some(Head::Event { at, version, place }))
-            })?;
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        Ok(None)
-    }
-
-    fn active_head(
-        &self,
-        active: &ActiveSegment<S>,
-        entity: &str,
-    ) -> Result<Option<(Version, Place)>, StoreError> {
+    /// A stream's newest event in the active segment, as far as this reader sees.
+    fn active_head(&self, entity: &str) -> Result<Option<Head>, StoreError> {
+        let Some(active) = &self.view.active else { return Ok(None) };
         let index = active.index.read();
         let mut view = &*index;
         let Some(number) = view.entity(entity)? else { return Ok(None) };
@@ -322,7 +288,52 @@ impl<S: Storage> Reader<S> {
         let seen = view.postings_below(&list, self.active_end(active))?;
         let Some(last) = seen.checked_sub(1) else { return Ok(None) };
         let ordinal = view.posting(&list, last)?;
-        Ok(Some((view.version_at(ordinal)?, place_at(&mut view, ordinal, index.frames_end())?)))
+        let (version, sequence) = (view.version_at(ordinal)?, view.sequence_at(ordinal)?);
+        Ok(Some(Head { version, sequence, hash: None }))
+    }
+
+    /// A stream's newest event in the sealed segments, if a segment has it that reaches behind
+    /// `first`: the known one, or one in the segments that are newer than what is known.
+    fn sealed_head(&self, entity: &str, first: Sequence) -> Result<Option<KnownHead>, StoreError> {
+        let Some(newest) = self.view.sealed.last() else { return Ok(None) };
+        let border = newest.footer.end_sequence;
+        let hash = self.shared.hasher.name(entity);
+        let known = self.shared.heads.get(hash, entity, border);
+        let searched_to = known.map_or(Sequence::ZERO, |known| known.border);
+        if searched_to >= border {
+            return Ok(known);
+        }
+        let found = self.search_head(entity, first.max(searched_to))?;
+        // A search that did not go back far enough says nothing about older events.
+        let head = found.or_else(|| known.map(|known| known.head));
+        let complete = found.is_some() || first <= searched_to;
+        let Some(head) = head.filter(|_| complete) else { return Ok(None) };
+        let known = KnownHead { head, border };
+        self.shared.heads.put(hash, entity, known);
+        Ok(Some(known))
+    }
+
+    /// A stream's newest event in those of the sealed segments that reach behind `first`.
+    fn search_head(&self, entity: &str, first: Sequence) -> Result<Option<Head>, StoreError> {
+        let hash = self.shared.hasher.name(entity);
+        let newest_first = self.view.sealed.iter().rev();
+        for sealed in newest_first.take_while(|sealed| sealed.footer.end_sequence > first) {
+            if !sealed.may_contain(&self.shared, hash)? {
+                continue;
+            }
+            let found = sealed.with_index(&self.shared, |index| {
+                if let Some(PrunedHead { version, sequence, hash }) = index.pruned_head(entity)? {
+                    return Ok(Some(Head { version, sequence, hash: Some(hash) }));
+                }
+                let Some((version, ordinal)) = index.head(entity)? else { return Ok(None) };
+                let sequence = index.sequence_at(ordinal)?;
+                Ok(Some(Head { version, sequence, hash: None }))
+            })?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// The segment's place in the view and the record's place in the segment.

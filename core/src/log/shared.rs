@@ -2,6 +2,7 @@
 
 use crate::format::segment::StoreId;
 use crate::index::{KeyHasher, PageCache};
+use crate::log::heads::Heads;
 use crate::log::names::KindNames;
 use crate::log::segments::View;
 use crate::log::stats::IndexDamage;
@@ -32,10 +33,14 @@ pub(crate) struct Shared<S: Storage> {
     pub(crate) store_id: StoreId,
     pub(crate) hasher: KeyHasher,
     pub(crate) cache: PageCache,
+    pub(crate) heads: Heads,
     pub(crate) names: RwLock<KindNames>,
     published: RwLock<Published<S>>,
     damages: Mutex<Vec<IndexDamage>>,
 }
+
+/// One part in so many of the index cache is for heads of streams.
+const HEADS_SHARE: usize = 16;
 
 /// How many reports of damaged index blocks are kept.
 const DAMAGES_MAX: usize = 256;
@@ -45,7 +50,8 @@ impl<S: Storage> Shared<S> {
         Shared {
             store_id,
             hasher: KeyHasher::new(&store_id),
-            cache: PageCache::new(cache_bytes),
+            cache: PageCache::new(cache_bytes - cache_bytes / HEADS_SHARE),
+            heads: Heads::new(cache_bytes / HEADS_SHARE),
             names: RwLock::default(),
             published: RwLock::new(published),
             damages: Mutex::new(Vec::new()),

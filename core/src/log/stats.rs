@@ -60,6 +60,8 @@ pub struct LogDiagnostics {
     pub sealed_bytes: usize,
     /// Bytes of cached index pages.
     pub index_cache_bytes: usize,
+    /// Heads of streams that are held, of streams without an event in the active segment.
+    pub cached_heads: usize,
     /// Look-ups of index pages that were served from the cache.
     pub index_cache_hits: u64,
     /// Look-ups of index pages that were read from files.
@@ -179,6 +181,7 @@ impl<S: Storage> Reader<S> {
             active_index_bytes: active.map_or(0, |active| active.index.read().memory_bytes()),
             sealed_bytes: self.view.sealed.iter().map(|sealed| sealed.memory_bytes()).sum(),
             index_cache_bytes: self.shared.cache.memory_bytes(),
+            cached_heads: self.shared.heads.len(),
             index_cache_hits,
             index_cache_misses,
             index_damages: self.shared.damages(),
