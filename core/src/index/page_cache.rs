@@ -3,7 +3,6 @@
 use crate::format::index_block::PAGE_LEN;
 use crate::sync::Mutex;
 use alloc::sync::Arc;
-use core::num::NonZeroUsize;
 use core::sync::atomic::{AtomicU64, Ordering};
 use lru::LruCache;
 
@@ -13,6 +12,7 @@ pub(crate) type Page = Arc<[u8]>;
 /// See the module. One for all segments of a store.
 pub(crate) struct PageCache {
     pages: Mutex<LruCache<(u64, u32), Page>>,
+    pages_max: usize,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -26,9 +26,10 @@ impl core::fmt::Debug for PageCache {
 impl PageCache {
     /// Keeps at most `bytes` bytes, and one page at least.
     pub(crate) fn new(bytes: usize) -> Self {
-        let pages = NonZeroUsize::new(bytes / PAGE_LEN).unwrap_or(NonZeroUsize::MIN);
         PageCache {
-            pages: Mutex::new(LruCache::new(pages)),
+            // One with a bound would take the memory of its table at once.
+            pages: Mutex::new(LruCache::unbounded()),
+            pages_max: (bytes / PAGE_LEN).max(1),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
@@ -47,7 +48,11 @@ impl PageCache {
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
         let page = load()?;
-        self.pages.lock().put((segment, number), Arc::clone(&page));
+        let mut pages = self.pages.lock();
+        pages.put((segment, number), Arc::clone(&page));
+        if pages.len() > self.pages_max {
+            pages.pop_lru();
+        }
         Ok(page)
     }
 
