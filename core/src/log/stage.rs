@@ -40,9 +40,6 @@ impl<S: Storage, H: Host> Log<S, H> {
     ) -> Result<Staged, StoreError> {
         self.check_healthy()?;
         check_items(items)?;
-        if items.is_empty() {
-            return Ok(Staged::Known(Vec::new()));
-        }
         if let Some(known) = self.replayed(items)? {
             return Ok(known);
         }
@@ -50,6 +47,9 @@ impl<S: Storage, H: Host> Log<S, H> {
         check_batch_len(bound, self.config.frame_len_max())?;
         for condition in condition.into_iter().chain(items.iter().filter_map(own_condition)) {
             self.check_condition(condition)?;
+        }
+        if items.is_empty() {
+            return Ok(Staged::Known(Vec::new()));
         }
         if !self.make_room(bound)? {
             return Ok(Staged::Full);

@@ -271,6 +271,7 @@ pub fn b08_a_condition_is_checked_against_all_before_it(backend: impl Backend) {
         let own = conflict(log.stage(&[inside], None));
         let batch = conflict(log.stage(&[event("buyer", PAID, "x")], Some(&condition)));
         assert_eq!(own, batch);
+        assert_eq!(own, conflict(log.stage(&[], Some(&condition))), "nothing but the question");
         own
     };
     assert_eq!(taken(&mut log, "seat:1", None), sealed.sequence);
