@@ -13,6 +13,9 @@ use crate::error::{storage_error, thrown_name};
 
 /// The largest whole number below which every `f64` is exact.
 const EXACT_MAX: u64 = 1 << 53;
+/// What Chromium's `write` returns where there is no space left, instead of throwing: its
+/// `FILE_ERROR_NO_SPACE`, -8, as 32 bits without a sign (crbug.com/541725401).
+const CHROMIUM_NO_SPACE: f64 = 4_294_967_288.0;
 
 /// Fills `buffer` from `offset` on. The caller has checked that the file is that long.
 pub(crate) fn read(
@@ -48,6 +51,10 @@ pub(crate) fn write(
         let count = handle
             .write_with_u8_array_and_options(rest, &options)
             .map_err(|thrown| storage_error("write_all_at", Some(id), &thrown))?;
+        if says_no_space(count) {
+            let error = StorageError::new(StorageErrorKind::NoSpace, "write_all_at");
+            return Err(error.with_file(id));
+        }
         done += progress(id, "write_all_at", count, rest.len())?;
     }
     Ok(())
@@ -123,6 +130,11 @@ fn at(
     Ok(options)
 }
 
+/// Whether a write found no space. Firefox writes what fits, and then nothing.
+fn says_no_space(count: f64) -> bool {
+    [0.0, CHROMIUM_NO_SPACE].contains(&count)
+}
+
 /// How many bytes were done, which must be some and not too many.
 fn progress(
     id: FileId,
@@ -171,6 +183,12 @@ mod tests {
         for number in [-1.0, 0.5, f64::NAN, f64::INFINITY, 2_f64.powi(53)] {
             assert_eq!(whole(number), None);
         }
+    }
+
+    #[test]
+    fn a_write_of_nothing_and_the_number_that_chromium_gives_say_that_there_is_no_space() {
+        assert!(says_no_space(0.0) && says_no_space(f64::from(0_u32.wrapping_sub(8))));
+        assert!(!says_no_space(1.0) && !says_no_space(f64::NAN));
     }
 
     #[test]
