@@ -5,9 +5,9 @@ import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { launch, serve } from "./harness.mjs";
+import { openTab as openTabAt, payloads, profile as profileOf, role, upTo } from "./tab.mjs";
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), "../dist");
-const upTo = (count) => Array.from({ length: count }, (_, number) => number);
 
 let browser;
 let server;
@@ -20,34 +20,8 @@ after(async () => {
   await server?.close();
 });
 
-/** A profile of its own: files and tabs of other tests are not there. */
-async function profile(t) {
-  const context = await browser.newContext();
-  t.after(() => context.close());
-  return context;
-}
-
-/** A tab with the package at hand, and the store of a name open. */
-async function openTab(context, options = {}, script = "index.js") {
-  const page = await context.newPage();
-  page.on("pageerror", (error) => console.error("page:", error));
-  await page.goto(server.url);
-  await page.evaluate(async ([script, options]) => {
-    globalThis.annals = await import(`/${script}`);
-    globalThis.store = await annals.openEventStore({ name: "shop", ...options });
-    globalThis.placed = (order, payload, id) => ({ entity: `order:${order}`, scope: "shop", type: "order.placed", payload, ...(id && { id }) });
-    globalThis.payloads = async (region) => {
-      const found = [];
-      for await (const { payload } of store.query(region)) found.push(payload);
-      return found;
-    };
-    globalThis.codeOf = (promise) => promise.then(() => "none", (error) => error.code);
-  }, [script, options]);
-  return page;
-}
-
-const role = (page) => page.evaluate(() => store.status.role);
-const payloads = (page) => page.evaluate(() => payloads());
+const profile = (t) => profileOf(t, browser);
+const openTab = (context, options, script) => openTabAt(context, server.url, options, script);
 
 test("events are there after a reload", async (t) => {
   const context = await profile(t);

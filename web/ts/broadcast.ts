@@ -11,6 +11,13 @@ export function channelName(name: string): string {
   return `annals:${name}`;
 }
 
+/** Calls back whenever a leader says that it is there, whatever way it is asked. */
+export function hearLeaders(name: string, onleader: (epoch: number) => void): () => void {
+  const channel = new BroadcastChannel(channelName(name));
+  channel.onmessage = ({ data }) => "leader" in (data as Envelope) && onleader((data as { leader: number }).leader);
+  return () => channel.close();
+}
+
 /** The port of a tab that asks. `onleader` is called when a leader says that it is there. */
 export function askByBroadcast(name: string, onleader: (port: Port, epoch: number) => void): () => void {
   const channel = new BroadcastChannel(channelName(name));

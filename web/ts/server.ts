@@ -75,6 +75,8 @@ export class Server {
         return send(port, ["welcome", PROTOCOL, { ...this.#welcome, end: this.#engine.end }]);
       case "watch":
         return this.#setWatching(port, message[1]);
+      case "ping":
+        return send(port, ["pong"]);
       case "bye":
         this.#ports.delete(port);
         this.#setWatching(port, false);

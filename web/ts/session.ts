@@ -18,17 +18,20 @@ export interface Port {
 export type Operation = "a" | "c";
 
 /** Client to server. */
-export type ToServer = ["hello", number, boolean] | ["watch", boolean] | ["bye"] | [Operation, number, Uint8Array];
+export type ToServer = ["hello", number, boolean] | ["watch", boolean] | ["ping"] | ["bye"] | [Operation, number, Uint8Array];
 /** Server to client. */
 export type ToClient =
   | ["welcome", number, Welcome]
   | ["refused", number]
   | ["end", bigint]
   | ["answer", number, Uint8Array]
+  | ["pong"]
   | ["lost"];
 
 export interface Welcome {
   epoch: number;
+  /** The client that holds the lock, where there are tabs. */
+  leader?: string;
   storage: "opfs" | "memory" | "files";
   end: bigint;
 }
@@ -40,6 +43,11 @@ interface Waiting {
   reject(reason: unknown): void;
 }
 
+/** While an answer is due, so many beats share the time that an operation may wait without a line. */
+const BEATS = 15;
+/** Beats without a sign of life after which the other end counts as silent. */
+const BEATS_MISSED_MAX = 5;
+
 export class Session {
   /** What the leader said of itself, since there has been one. */
   welcome: Welcome | undefined;
@@ -47,8 +55,14 @@ export class Session {
   onchange = () => {};
   /** Called when the line breaks from the other end. */
   onlost = () => {};
+  /** Called when the line was dropped because the other end gave no sign of life, with who leads there. */
+  onsilent = (_leader: string) => {};
   #port: Port | undefined;
   #isOpen = false;
+  /** The client that leads at the other end, once that is known. */
+  #leader: string | undefined;
+  #pulse: ReturnType<typeof setInterval> | undefined;
+  #missed = 0;
   #closed: AnnalsError | undefined;
   #next = 1;
   readonly #waiting = new Map<number, Waiting>();
@@ -70,19 +84,24 @@ export class Session {
     if (this.welcome && end > this.welcome.end) this.welcome.end = end;
   }
 
-  /** Takes a new line; the old one is dropped. */
-  attach(port: Port) {
+  /** Takes a new line, and who leads at its other end if that is known; the old line is dropped. */
+  attach(port: Port, leader?: string) {
     this.detach();
     this.#port = port;
+    this.#leader = leader;
     port.onmessage = ({ data }) => this.#port === port && this.#receive(data as ToClient);
     this.#send(["hello", PROTOCOL, this.#watchers.size > 0]);
+    this.#watchPulse();
   }
 
   /** Drops the line, if there is one. What waits goes on waiting. */
   detach() {
     const port = this.#port;
+    if (this.#isOpen) this.#send(["bye"]);
     this.#port = undefined;
     this.#isOpen = false;
+    clearInterval(this.#pulse);
+    this.#pulse = undefined;
     if (port) {
       port.onmessage = null;
       port.close?.();
@@ -109,6 +128,7 @@ export class Session {
       signal?.addEventListener("abort", forget, { once: true });
       this.#waiting.set(id, { operation, request, resolve: settle(resolve), reject: settle(reject) });
       if (this.#isOpen) this.#send([operation, id, request]); else this.#watchTime();
+      this.#watchPulse();
     });
   }
 
@@ -125,7 +145,6 @@ export class Session {
   close(reason = closed()) {
     if (this.#closed) return;
     this.#closed = reason;
-    if (this.#port) this.#send(["bye"]);
     this.detach();
     this.#rejectAll(reason);
     for (const watcher of this.#watchers) watcher();
@@ -135,6 +154,7 @@ export class Session {
   get closedBy(): AnnalsError | undefined { return this.#closed; }
 
   #receive(message: ToClient) {
+    this.#missed = 0;
     switch (message[0]) {
       case "welcome":
         return this.#open(message[2]);
@@ -158,6 +178,7 @@ export class Session {
 
   #open(welcome: Welcome) {
     this.welcome = welcome;
+    this.#leader = welcome.leader;
     this.#isOpen = true;
     this.#cause = undefined;
     this.#watchTime();
@@ -179,7 +200,32 @@ export class Session {
 
   #giveUp() {
     this.#timer = undefined;
-    this.#rejectAll(this.#cause ?? new AnnalsError("LeaderLost", `no tab has led for ${this.#patience} ms: try again`));
+    const late = `no tab has led for ${this.#patience} ms: try again, an append with the same id`;
+    this.#rejectAll(this.#cause ?? new AnnalsError("LeaderLost", late));
+  }
+
+  get #isAnswerDue(): boolean {
+    return this.#port !== undefined && (!this.#isOpen || this.#waiting.size > 0);
+  }
+
+  /** While an answer is due, the other end must show that it lives. */
+  #watchPulse() {
+    if (this.#pulse !== undefined || this.#leader === undefined || !this.#isAnswerDue) return;
+    this.#missed = 0;
+    this.#pulse = setInterval(() => this.#beat(), this.#patience / BEATS);
+  }
+
+  /** Beats are counted, not time: a tab that was itself asleep has missed one. */
+  #beat() {
+    if (!this.#isAnswerDue) {
+      clearInterval(this.#pulse);
+      this.#pulse = undefined;
+      return;
+    }
+    if (this.#missed++ < BEATS_MISSED_MAX) return this.#send(["ping"]);
+    const leader = this.#leader!;
+    this.detach();
+    this.onsilent(leader);
   }
 
   #rejectAll(reason: unknown) {

@@ -1,11 +1,12 @@
 // Which tab holds the files. A Web Lock chooses; its holder starts the worker, everybody else
 // gets a port to it. When the holder goes, the lock goes to the next, and sessions ask again
-// what was not answered.
+// what was not answered. From a holder that gives no sign of life the lock is taken. Its files
+// stay its own until its worker ends, so two never write.
 
-import { askByBroadcast } from "./broadcast.js";
+import { askByBroadcast, hearLeaders } from "./broadcast.js";
 import type { FromBroker, ToBroker } from "./broker.js";
 import { AnnalsError, type ErrorCode } from "./errors.js";
-import type { Session } from "./session.js";
+import type { Port, Session } from "./session.js";
 import type { FromWorker, Start } from "./worker.js";
 import { failure } from "./wire.js";
 
@@ -46,28 +47,24 @@ export class Tabs {
     this.#session = session;
     this.#options = options;
     session.onlost = () => this.#restart();
-    if (options.isShared) {
-      addEventListener("pagehide", this.#leave);
-      addEventListener("pageshow", this.#comeBack);
-    }
+    session.onsilent = (leader) => void this.#replaceSilent(leader);
+    if (options.isShared) this.#watchPage("addEventListener");
   }
 
   join() {
-    const { isShared, name, makeBroker } = this.#options;
     const stay = new AbortController();
     this.#stay = stay;
-    if (!isShared) {
+    if (!this.#options.isShared) {
       void this.#lead(stay.signal).catch(() => {});
       return;
     }
-    if (makeBroker) this.#askBroker(makeBroker()); else this.#askByBroadcast();
-    void this.#stand(name, stay.signal);
+    this.#find();
+    void this.#stand(stay.signal);
   }
 
   /** Leaves in good order: what is written is on stable storage, the files are free. */
   async close() {
-    removeEventListener("pagehide", this.#leave);
-    removeEventListener("pageshow", this.#comeBack);
+    this.#watchPage("removeEventListener");
     const worker = this.#worker;
     if (worker) {
       await new Promise<void>((resolve) => {
@@ -83,18 +80,26 @@ export class Tabs {
     this.#end();
   }
 
-  readonly #leave = () => {
-    this.#end();
-    this.#session.detach();
-  };
+  /** A page that is put to sleep gives the files to others while it still can. */
+  #watchPage(change: "addEventListener" | "removeEventListener") {
+    globalThis[change]("pagehide", this.#leave);
+    globalThis[change]("pageshow", this.#comeBack);
+    // A worker that opens a store has no document.
+    globalThis.document?.[change]("freeze", this.#leave);
+    globalThis.document?.[change]("resume", this.#comeBack);
+  }
 
-  readonly #comeBack = (event: PageTransitionEvent) => {
-    if (event.persisted && !this.#session.closedBy) this.join();
+  readonly #leave = () => this.#end();
+
+  readonly #comeBack = () => {
+    if (!this.#stay && !this.#session.closedBy) this.join();
   };
 
   #end() {
     this.#stay?.abort();
     this.#stay = undefined;
+    // First, since it says goodbye over what comes next.
+    this.#session.detach();
     this.#stopWorker();
     this.#stopAsking?.();
     this.#stopAsking = undefined;
@@ -113,6 +118,14 @@ export class Tabs {
     this.#worker = undefined;
   }
 
+  /** Asks for whoever leads, and goes on listening for whoever will. */
+  #find() {
+    this.#session.detach();
+    this.#stopAsking?.();
+    const { makeBroker } = this.#options;
+    if (makeBroker) this.#askBroker(makeBroker()); else this.#askByBroadcast();
+  }
+
   #askBroker(broker: SharedWorker) {
     const { port } = broker;
     const { name } = this.#options;
@@ -124,14 +137,22 @@ export class Tabs {
       }
     };
     const timer = setTimeout(useBroadcast, BROKER_TIMEOUT);
+    const stopHearing = hearLeaders(name, (epoch) => setTimeout(() => {
+      // A broker ends with the process that it runs in, and nobody is told.
+      if (this.#stopAsking === stop && this.#epoch < epoch) this.#find();
+    }, BROKER_TIMEOUT));
     const stop = () => {
       clearTimeout(timer);
+      stopHearing();
       port.postMessage(["leave", name] satisfies ToBroker);
       port.close();
     };
     this.#stopAsking = stop;
     broker.onerror = useBroadcast;
-    port.onmessage = ({ data, ports }) => this.#follow(ports[0]!, (data as FromBroker & ["leader"])[1]);
+    port.onmessage = ({ data, ports }) => {
+      const [, epoch, leader] = data as Extract<FromBroker, ["leader", ...unknown[]]>;
+      this.#follow(ports[0]!, epoch, leader);
+    };
     port.postMessage(["find", name] satisfies ToBroker);
   }
 
@@ -139,30 +160,67 @@ export class Tabs {
     this.#stopAsking = askByBroadcast(this.#options.name, (port, epoch) => this.#follow(port, epoch));
   }
 
-  #follow(port: Parameters<Session["attach"]>[0], epoch: number) {
+  #follow(port: Port, epoch: number, leader?: string) {
     if (this.#worker || (epoch > 0 && epoch < this.#epoch)) return port.close?.();
     this.#epoch = Math.max(this.#epoch, epoch);
     this.role = "follower";
-    this.#session.attach(port);
+    this.#session.attach(port, leader);
   }
 
+  get #lockName(): string { return `annals:${this.#options.name}`; }
+
   /** Stands for the lead until it comes, holds it, and stands again. */
-  async #stand(name: string, signal: AbortSignal) {
-    while (!signal.aborted) {
-      try {
-        await navigator.locks.request(`annals:${name}`, { signal }, () => this.#lead(signal));
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#session.explain(error);
-        this.onfailure(error);
-      }
-      this.#stopWorker();
+  async #stand(stay: AbortSignal) {
+    while (!stay.aborted) {
+      await this.#hold({ signal: stay }, stay);
       await new Promise((resolve) => setTimeout(resolve, RETRY_DELAY));
     }
   }
 
+  /** Leads for as long as it has the lock and nothing else ends it. */
+  async #hold(options: LockOptions, stay: AbortSignal) {
+    const lead = new AbortController();
+    const end = () => lead.abort();
+    stay.addEventListener("abort", end);
+    try {
+      await navigator.locks.request(this.#lockName, options, async () => {
+        const self = await this.#holder();
+        if (!lead.signal.aborted) await this.#lead(lead.signal, self);
+      });
+    } catch (error) {
+      if (stay.aborted) return;
+      lead.abort();
+      if (error instanceof DOMException && error.name === "AbortError") {
+        // Taken by another tab, which has announced itself or soon will.
+        this.role = "waiting";
+        this.#find();
+      } else {
+        this.#session.explain(error);
+        this.onfailure(error);
+      }
+    } finally {
+      stay.removeEventListener("abort", end);
+    }
+  }
+
+  /** The client that holds the lock now. */
+  async #holder(): Promise<string | undefined> {
+    const { held } = await navigator.locks.query();
+    return held?.find(({ name }) => name === this.#lockName)?.clientId;
+  }
+
+  /** Takes the lead from a tab that gives no sign of life, unless it has lost it already. */
+  async #replaceSilent(leader: string) {
+    if (this.#worker) return this.#restart();
+    const stay = this.#stay?.signal;
+    if (!stay || !this.#options.isShared) return;
+    this.role = "waiting";
+    if (leader !== (await this.#holder()) || stay.aborted) return;
+    await this.#hold({ steal: true }, stay);
+  }
+
   /** Starts the worker, and resolves when the lead is over. Rejects with why it could not begin. */
-  #lead(signal: AbortSignal): Promise<void> {
+  #lead(signal: AbortSignal, leader?: string): Promise<void> {
     const { name, storage, isRelaxed, isShared, makeBroker, wasm } = this.#options;
     this.#epoch = Math.max(this.#epoch + 1, Date.now());
     const worker = this.#options.makeWorker();
@@ -172,6 +230,7 @@ export class Tabs {
       name, storage, isRelaxed, isShared, epoch: this.#epoch, busyTimeout: BUSY_TIMEOUT, port: port2,
     };
     if (wasm !== undefined) start.wasm = wasm;
+    if (leader !== undefined) start.leader = leader;
     if (isShared && makeBroker) start.broker = makeBroker().port;
     const lead = new Promise<void>((resolve, reject) => {
       signal.addEventListener("abort", () => resolve());
@@ -184,7 +243,7 @@ export class Tabs {
         switch (message[0]) {
           case "ready":
             this.role = isShared ? "leader" : "alone";
-            return this.#session.attach(port1);
+            return this.#session.attach(port1, leader);
           case "failed":
             return reject(asError(message[1]));
           case "fatal":
@@ -194,8 +253,9 @@ export class Tabs {
     });
     worker.postMessage(start, start.broker ? [port2, start.broker] : [port2]);
     const over = lead.finally(() => {
-      if (this.#worker === worker) this.#stopWorker();
-      if (this.role !== "follower") this.#session.detach();
+      if (this.#worker !== worker) return;
+      this.#stopWorker();
+      this.#session.detach();
     });
     if (!isShared) over.catch((error) => {
       this.#session.explain(error);

@@ -13,6 +13,8 @@ export interface Start {
   storage: "opfs" | "memory";
   isRelaxed: boolean;
   epoch: number;
+  /** The client that leads, by the id that it has in the lock manager. */
+  leader?: string;
   busyTimeout: number;
   isShared: boolean;
   wasm?: string | WebAssembly.Module | BufferSource;
@@ -50,7 +52,7 @@ function serveTabs(start: Start, server: Server) {
   start.broker.onmessage = ({ data, ports }) => {
     if ((data as FromBroker)[0] === "client") connect(ports[0]!);
   };
-  start.broker.postMessage(["lead", start.name, start.epoch] satisfies ToBroker);
+  start.broker.postMessage(["lead", start.name, start.epoch, start.leader ?? ""] satisfies ToBroker);
 }
 
 /** A message to itself comes behind those that have arrived already. */
@@ -74,7 +76,8 @@ async function start(start: Start) {
     const isKnown = error instanceof Uint8Array;
     return tell(["failed", isKnown ? error : [error instanceof AnnalsError ? error.code : "Internal", String(error)]]);
   }
-  const welcome = { epoch: start.epoch, storage: start.storage };
+  const { epoch, storage, leader } = start;
+  const welcome = { epoch, storage, ...(leader === undefined ? {} : { leader }) };
   server = new Server(engine, welcome, start.isRelaxed, soonByMessage(), (error) => {
     tell(["fatal", String(error)]);
     close();
