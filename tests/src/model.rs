@@ -41,10 +41,6 @@ impl Model {
         if let Some(item) = trial.contradiction() {
             return Answer::Invalid { item };
         }
-        if trial.items.is_empty() {
-            // There is nothing that its condition could guard.
-            return Answer::Known { first: 0 };
-        }
         if let Some(answer) = self.replay(trial) {
             return answer;
         }
@@ -54,6 +50,9 @@ impl Model {
             if let Some(fact) = hit {
                 return Answer::ConditionFailed { sequence: fact.sequence };
             }
+        }
+        if trial.items.is_empty() {
+            return Answer::Known { first: 0 };
         }
         let mut versions = std::collections::BTreeMap::new();
         for item in &trial.items {
