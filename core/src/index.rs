@@ -17,6 +17,7 @@ pub(crate) use sealed::{IndexError, PageSource, SealedIndex, SegmentFilter};
 pub(crate) use select::{Direction, Plan};
 
 use crate::model::{EntityFilter, EventId, EventKind, Hash, Sequence, Version};
+use alloc::vec::Vec;
 use core::ops::Range;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
@@ -76,6 +77,17 @@ pub(crate) trait SegmentIndex {
     fn version_at(&mut self, ordinal: Ordinal) -> Result<Version, Self::Error>;
     fn sequence_at(&mut self, ordinal: Ordinal) -> Result<Sequence, Self::Error>;
     fn offset_at(&mut self, ordinal: Ordinal) -> Result<u64, Self::Error>;
+    /// Appends where the records of a range of ordinals start.
+    fn offsets_in(
+        &mut self,
+        ordinals: Range<Ordinal>,
+        out: &mut Vec<u64>,
+    ) -> Result<(), Self::Error> {
+        for ordinal in ordinals {
+            out.push(self.offset_at(ordinal)?);
+        }
+        Ok(())
+    }
     /// Where the next record starts: the record at `ordinal` ends there at the latest.
     fn end_at(&mut self, ordinal: Ordinal, frames_end: u64) -> Result<u64, Self::Error> {
         let next = ordinal.saturating_add(1);

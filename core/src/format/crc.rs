@@ -4,6 +4,7 @@
 //! that imitates a frame, do not pass.
 
 /// A CRC that grows by `update`.
+#[derive(Clone)]
 pub(crate) struct Crc32 {
     #[cfg(feature = "std")]
     state: crc32fast::Hasher,
@@ -26,8 +27,20 @@ impl Crc32 {
 
     /// The CRC of `bytes` behind `salt`.
     pub(crate) fn salted(salt: u32, bytes: &[u8]) -> u32 {
+        Crc32::of_salt(salt).and(bytes)
+    }
+
+    /// The CRC behind which all of a segment's go on, for many of them.
+    pub(crate) fn of_salt(salt: u32) -> Self {
         let mut crc = Crc32::new();
         crc.update(&salt.to_le_bytes());
+        crc
+    }
+
+    /// This CRC with `bytes` behind it.
+    #[inline]
+    pub(crate) fn and(&self, bytes: &[u8]) -> u32 {
+        let mut crc = self.clone();
         crc.update(bytes);
         crc.finish()
     }

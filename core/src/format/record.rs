@@ -71,6 +71,7 @@ pub struct RecordRef<'a> {
 impl<'a> RecordRef<'a> {
     /// Takes the record at the start of `bytes` apart, its CRC unchecked: for bytes that a
     /// frame's CRC already vouches for.
+    #[inline]
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Fault> {
         let (Some(len), Some(header_len), Some(&state)) =
             (read_u32(bytes, 4), read_u16(bytes, 8), bytes.get(10))
@@ -94,9 +95,15 @@ impl<'a> RecordRef<'a> {
 
     /// Takes the record at the start of `bytes` apart and checks its CRC.
     pub(crate) fn parse_checked(bytes: &'a [u8], salt: u32) -> Result<Self, Fault> {
+        RecordRef::parse_behind(bytes, &Crc32::of_salt(salt))
+    }
+
+    /// As [`parse_checked`](RecordRef::parse_checked), with the CRC of the segment's salt.
+    #[inline]
+    pub(crate) fn parse_behind(bytes: &'a [u8], salt: &Crc32) -> Result<Self, Fault> {
         let record = RecordRef::parse(bytes)?;
         let expected = read_u32(bytes, 0).unwrap_or_default();
-        let found = Crc32::salted(salt, &bytes[4..record.len]);
+        let found = salt.and(&bytes[4..record.len]);
         if found != expected {
             return Err(Fault::new(
                 0,

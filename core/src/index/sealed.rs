@@ -218,6 +218,39 @@ impl<'a, P: PageSource> SealedIndex<'a, P> {
         Ok(place.element(word, drop))
     }
 
+    /// Appends a range of a column, page by page.
+    fn values(
+        &mut self,
+        column: Column,
+        range: Range<u32>,
+        out: &mut Vec<u64>,
+    ) -> Result<(), IndexError> {
+        let place = self.directory.column(column);
+        if range.end > place.count {
+            return Err(self.damaged(column, "an index behind the column's end"));
+        }
+        let mut index = range.start;
+        while index < range.end {
+            // The element at a page's border, and any of a column without bytes.
+            out.push(self.value(column, index)?);
+            index += 1;
+            let (number, _) = page_of(place.place(index).0);
+            if place.width == 0 || index == range.end {
+                continue;
+            }
+            let page = Page::clone(self.page(column, number)?);
+            let page_at = u64::from(number) * PAGE_PAYLOAD_LEN as u64;
+            while index < range.end {
+                let (at, drop) = place.place(index);
+                let within = usize::try_from(at - page_at).unwrap_or(usize::MAX);
+                let Some(word) = read_u64(&page, within) else { break };
+                out.push(place.element(word, drop));
+                index += 1;
+            }
+        }
+        Ok(())
+    }
+
     /// The eight bytes of the stream from `at`; zeros stand behind the column's end.
     fn word(&mut self, column: Column, place: &ColumnRef, at: u64) -> Result<u64, IndexError> {
         let (number, within) = page_of(at);
@@ -416,6 +449,14 @@ impl<P: PageSource> SegmentIndex for SealedIndex<'_, P> {
 
     fn offset_at(&mut self, ordinal: Ordinal) -> Result<u64, IndexError> {
         self.value(Column::Offsets, ordinal)
+    }
+
+    fn offsets_in(
+        &mut self,
+        ordinals: Range<Ordinal>,
+        out: &mut Vec<u64>,
+    ) -> Result<(), IndexError> {
+        self.values(Column::Offsets, ordinals, out)
     }
 
     fn ordinal_from(&mut self, sequence: Sequence) -> Result<Ordinal, IndexError> {

@@ -123,6 +123,20 @@ impl Plan {
             None => (None, step_of(&range, direction)),
         };
         let mut covered = covered;
+        if candidates.is_none() && self.takes_all() {
+            let max = u32::try_from(max).unwrap_or(u32::MAX);
+            match direction {
+                Direction::Forward => {
+                    covered.end = covered.end.min(covered.start.saturating_add(max));
+                    out.extend(covered.clone());
+                }
+                Direction::Backward => {
+                    covered.start = covered.start.max(covered.end.saturating_sub(max));
+                    out.extend(covered.clone().rev());
+                }
+            }
+            return Ok(left_of(&range, &covered, direction));
+        }
         let room = out.len() + max;
         let mut visit = |index: &mut I, ordinal: Ordinal| -> Result<bool, I::Error> {
             if self.may_match(index, ordinal)? {
@@ -151,11 +165,17 @@ impl Plan {
                 Direction::Backward => covered.start = last,
             }
         }
-        let left = match direction {
-            Direction::Forward => covered.end..range.end,
-            Direction::Backward => range.start..covered.start,
-        };
-        Ok((!left.is_empty()).then_some(left))
+        Ok(left_of(&range, &covered, direction))
+    }
+
+    /// Whether there is nothing to look at in an event.
+    fn takes_all(&self) -> bool {
+        matches!(self.entity, EntityTest::Any)
+            && self.scope.is_none()
+            && self.kinds.is_none()
+            && self.versions.is_none()
+            && self.times_us.is_none()
+            && self.driver.is_none()
     }
 
     fn may_match<I: SegmentIndex>(
@@ -287,6 +307,19 @@ fn step_of(range: &Range<Ordinal>, direction: Direction) -> Range<Ordinal> {
         Direction::Forward => range.start..range.end.min(range.start.saturating_add(STEP)),
         Direction::Backward => range.start.max(range.end.saturating_sub(STEP))..range.end,
     }
+}
+
+/// What of a range is left behind the part that was looked at; `None` where nothing is.
+fn left_of(
+    range: &Range<Ordinal>,
+    covered: &Range<Ordinal>,
+    direction: Direction,
+) -> Option<Range<Ordinal>> {
+    let left = match direction {
+        Direction::Forward => covered.end..range.end,
+        Direction::Backward => range.start..covered.start,
+    };
+    (!left.is_empty()).then_some(left)
 }
 
 /// Shows `visit` each ordinal until it says stop, and returns the one where it did.

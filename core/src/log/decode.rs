@@ -28,6 +28,7 @@ enum Content<'a> {
 }
 
 impl<'a> EventRef<'a> {
+    #[inline]
     pub(crate) fn new(record: RecordRef<'a>, sequence: Sequence) -> Result<Self, Fault> {
         let header = decode_header(record.header).map_err(|error| {
             let offset = crate::format::record::RECORD_PREFIX_LEN as u64;
@@ -148,6 +149,7 @@ impl<'a> EventRef<'a> {
 }
 
 /// Metadata and payload of a whole record.
+#[inline]
 fn split_content<'a>(record: &RecordRef<'a>) -> Result<(Option<&'a [u8]>, &'a [u8]), Fault> {
     let content = record.content;
     let content_at = (record.len - content.len()) as u64;
@@ -167,6 +169,7 @@ fn split_content<'a>(record: &RecordRef<'a>) -> Result<(Option<&'a [u8]>, &'a [u
 }
 
 /// A LEB128 integer in its shortest form, and how many bytes it takes up.
+#[inline]
 fn read_varint(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut value = 0_u64;
     for (at, byte) in bytes.iter().enumerate().take(10) {

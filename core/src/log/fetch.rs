@@ -1,5 +1,6 @@
 //! Reading single records, and runs of them, from a segment's file.
 
+use crate::format::Crc32;
 use crate::format::Fault;
 use crate::format::record::RecordRef;
 use crate::log::StoreError;
@@ -23,15 +24,26 @@ const GAP_MAX: u64 = 4 * 1024;
 const SPAN_MAX: u64 = 256 * 1024;
 
 /// A piece of a segment's file, with records in it.
-#[derive(Debug, Default)]
 pub(crate) struct Span {
-    bytes: Vec<u8>,
+    /// What was read, and behind it what is left of earlier reads: clearing it would cost as much
+    /// as reading.
+    buffer: Vec<u8>,
+    len: usize,
     start: u64,
+    /// Of the segment's salt.
+    crc: Crc32,
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        Span { buffer: Vec::new(), len: 0, start: 0, crc: Crc32::new() }
+    }
 }
 
 impl Span {
     /// Makes sure that the first of `places` is at hand, and reads on for those behind it that
     /// are near: they may ascend or descend.
+    #[inline]
     pub(crate) fn load<S: Storage>(
         &mut self,
         segment: &Segment<'_, S>,
@@ -54,6 +66,7 @@ impl Span {
     }
 
     /// The event at a place that was loaded.
+    #[inline]
     pub(crate) fn event<S: Storage>(
         &self,
         segment: &Segment<'_, S>,
@@ -74,19 +87,21 @@ impl Span {
         hash.map_err(|fault| StoreError::corruption(segment.file_id(), place.offset, fault))
     }
 
+    #[inline]
     fn record<S: Storage>(
         &self,
         segment: &Segment<'_, S>,
         place: &Place,
     ) -> Result<RecordRef<'_>, StoreError> {
         let from = usize::try_from(place.offset - self.start).unwrap_or(usize::MAX);
-        let bytes = self.bytes.get(from..).unwrap_or_default();
-        RecordRef::parse_checked(bytes, segment.header().salt)
+        let bytes = self.buffer[..self.len].get(from..).unwrap_or_default();
+        RecordRef::parse_behind(bytes, &self.crc)
             .map_err(|fault: Fault| StoreError::corruption(segment.file_id(), place.offset, fault))
     }
 
+    #[inline]
     fn holds(&self, place: &Place) -> bool {
-        place.offset >= self.start && place.bound <= self.start + self.bytes.len() as u64
+        place.offset >= self.start && place.bound <= self.start + self.len as u64
     }
 
     fn read<S: Storage>(
@@ -96,19 +111,18 @@ impl Span {
         end: u64,
     ) -> Result<(), StoreError> {
         let len = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
-        self.bytes.clear();
-        self.bytes.resize(len, 0);
-        self.start = start;
-        let read = segment.file().read_exact_at(&mut self.bytes, start);
-        read.map_err(|error| {
-            self.bytes.clear();
-            error.into()
-        })
+        if self.buffer.len() < len {
+            self.buffer.resize(len, 0);
+        }
+        (self.start, self.len) = (start, 0);
+        self.crc = Crc32::of_salt(segment.header().salt);
+        segment.file().read_exact_at(&mut self.buffer[..len], start)?;
+        self.len = len;
+        Ok(())
     }
 
     /// Forgets what is held: the next places are in another segment.
     pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.start = 0;
+        (self.start, self.len) = (0, 0);
     }
 }

@@ -271,24 +271,33 @@ impl<S: Storage> Query<S> {
     }
 }
 
-/// Appends the places of `ordinals`; the end of one is the start of the next where they adjoin.
+/// Appends the places of ascending or descending `ordinals`, run by run.
 fn place_all<I: SegmentIndex>(
     index: &mut I,
     ordinals: &[Ordinal],
     frames_end: u64,
     places: &mut Vec<Place>,
 ) -> Result<(), I::Error> {
-    let mut last: Option<(Ordinal, Place)> = None;
-    for ordinal in ordinals.iter().copied() {
-        let place = match last {
-            Some((before, place)) if before.checked_add(1) == Some(ordinal) => {
-                let bound = index.end_at(ordinal, frames_end)?;
-                Place { sequence: index.sequence_at(ordinal)?, offset: place.bound, bound }
-            }
-            _ => place_at(index, ordinal, frames_end)?,
-        };
-        places.push(place);
-        last = Some((ordinal, place));
+    let mut offsets = Vec::new();
+    for run in ordinals.chunk_by(|before, next| before.checked_add(1) == Some(*next)) {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+        if run.len() == 1 {
+            places.push(place_at(index, *first, frames_end)?);
+            continue;
+        }
+        offsets.clear();
+        index.offsets_in(*first..*last + 1, &mut offsets)?;
+        offsets.push(index.end_at(*last, frames_end)?);
+        let (from, to) = (index.sequence_at(*first)?, index.sequence_at(*last)?);
+        let dense = to.get().checked_sub(from.get()) == Some(u64::from(*last - *first));
+        for (at, ordinal) in run.iter().enumerate() {
+            let sequence = if dense {
+                from.checked_add(at as u64).unwrap_or(Sequence::MAX)
+            } else {
+                index.sequence_at(*ordinal)?
+            };
+            places.push(Place { sequence, offset: offsets[at], bound: offsets[at + 1] });
+        }
     }
     Ok(())
 }

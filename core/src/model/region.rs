@@ -191,8 +191,10 @@ impl Region {
     pub fn matches_ref(&self, sequence: Sequence, header: &HeaderRef<'_>) -> bool {
         self.numbers_match(sequence, header.version(), header.timestamp_us())
             && self.kind_matches(header.kind())
-            && self.ids_match(header.correlation(), header.causation())
-            && self.address_matches(header.entity(), header.scope())
+            && self.correlation.is_none_or(|id| id == header.correlation())
+            && self.causation.is_none_or(|id| Some(id) == header.causation())
+            && self.scope.as_ref().is_none_or(|wanted| wanted == header.scope())
+            && self.entity.as_ref().is_none_or(|filter| filter.matches(header.entity()))
     }
 
     fn numbers_match(&self, sequence: Sequence, version: Version, timestamp_us: i64) -> bool {

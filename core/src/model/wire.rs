@@ -124,6 +124,7 @@ pub(crate) fn encode_header(
 ///
 /// Bytes that [`encode_header`] would not write: too few, too many, out of range, or not the
 /// shortest form.
+#[inline]
 pub(crate) fn decode_header(bytes: &[u8]) -> Result<HeaderRef<'_>, HeaderError> {
     HeaderRef::decode(bytes)
 }

@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use super::{ADMISSION_BYPASS, ADMISSION_GATES, VARINT_LEN_MAX};
 use crate::model::admission::{Admission, check_gate_name};
 use crate::model::clock::Hlc;
-use crate::model::coordinate::{Coordinate, check_part};
+use crate::model::coordinate::{Coordinate, check_part, is_plain};
 use crate::model::flags::EventFlags;
 use crate::model::hash::Hash;
 use crate::model::header::EventHeader;
@@ -39,13 +39,25 @@ pub struct HeaderRef<'a> {
     flags: EventFlags,
     payload_format: PayloadFormat,
     payload_version: u16,
-    entity: &'a str,
-    scope: &'a str,
+    entity: Name<'a>,
+    scope: Name<'a>,
     admission: Option<AdmissionRef<'a>>,
+}
+
+/// The bytes of a name that was checked when it was read. Who walks over events and looks at
+/// numbers alone does not pay for making text of them.
+#[derive(Debug, Clone, Copy)]
+struct Name<'a>(&'a [u8]);
+
+impl<'a> Name<'a> {
+    fn text(self) -> &'a str {
+        core::str::from_utf8(self.0).expect("names were checked when read")
+    }
 }
 
 impl<'a> HeaderRef<'a> {
     /// Reads all of the bytes, as [`super::decode_header`] says.
+    #[inline]
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, HeaderError> {
         let mut reader = Reader { rest: bytes, len: bytes.len() };
         let prev_hash = reader.array("prev_hash")?;
@@ -71,8 +83,8 @@ impl<'a> HeaderRef<'a> {
             flags: EventFlags::from_bits(reader.varint_u16("flags")?),
             payload_format: reader.payload_format()?,
             payload_version: reader.varint_u16("payload_version")?,
-            entity: reader.part("entity", ENTITY_LEN_MAX)?,
-            scope: reader.part("scope", SCOPE_LEN_MAX)?,
+            entity: reader.name("entity", ENTITY_LEN_MAX)?,
+            scope: reader.name("scope", SCOPE_LEN_MAX)?,
             admission: reader.admission()?,
         };
         match reader.rest.len() {
@@ -161,14 +173,14 @@ impl<'a> HeaderRef<'a> {
 
     /// Who it happened to.
     #[must_use]
-    pub const fn entity(&self) -> &'a str {
-        self.entity
+    pub fn entity(&self) -> &'a str {
+        self.entity.text()
     }
 
     /// Where it happened.
     #[must_use]
-    pub const fn scope(&self) -> &'a str {
-        self.scope
+    pub fn scope(&self) -> &'a str {
+        self.scope.text()
     }
 
     /// Who let it in, if a policy was asked.
@@ -180,7 +192,7 @@ impl<'a> HeaderRef<'a> {
     /// The address as a value of its own.
     #[must_use]
     pub fn coordinate(&self) -> Coordinate {
-        Coordinate::join(self.entity, self.scope)
+        Coordinate::join(self.entity(), self.scope())
     }
 
     /// The address and the header as values of their own, at this place in the store.
@@ -263,14 +275,14 @@ impl<'a> Reader<'a> {
         HeaderError::Invalid { field, at: self.len - self.rest.len() }
     }
 
-    #[inline]
+    #[inline(always)]
     fn byte(&mut self, field: &'static str) -> Result<u8, HeaderError> {
         let (&byte, rest) = self.rest.split_first().ok_or(HeaderError::Truncated { field })?;
         self.rest = rest;
         Ok(byte)
     }
 
-    #[inline]
+    #[inline(always)]
     fn array<const N: usize>(&mut self, field: &'static str) -> Result<&'a [u8; N], HeaderError> {
         let (array, rest) =
             self.rest.split_first_chunk().ok_or(HeaderError::Truncated { field })?;
@@ -278,7 +290,7 @@ impl<'a> Reader<'a> {
         Ok(array)
     }
 
-    #[inline]
+    #[inline(always)]
     fn id(&mut self, field: &'static str) -> Result<Option<&'a [u8; 16]>, HeaderError> {
         match self.byte(field)? {
             0 => Ok(None),
@@ -288,15 +300,41 @@ impl<'a> Reader<'a> {
     }
 
     /// A `u64` of seven bits a byte, the least first, in its shortest form.
-    #[inline]
+    #[inline(always)]
     fn varint(&mut self, field: &'static str) -> Result<u64, HeaderError> {
         match self.byte(field)? {
             byte @ 0..0x80 => Ok(byte.into()),
-            byte => self.varint_rest(byte, field),
+            byte => match self.rest.split_first() {
+                Some((&second @ 1..0x80, rest)) => {
+                    self.rest = rest;
+                    Ok(u64::from(byte & 0x7F) | u64::from(second) << 7)
+                }
+                _ => self.varint_rest(byte, field),
+            },
         }
     }
 
+    /// The integer whose first byte, already taken, says that more follow.
+    #[inline]
     fn varint_rest(&mut self, first: u8, field: &'static str) -> Result<u64, HeaderError> {
+        const CONTINUES: u64 = 0x8080_8080_8080_8080;
+        // Nearly all are a time of eight bytes: seven at once, where so many are left.
+        if let Some(word) = self.rest.first_chunk::<8>().copied().map(u64::from_le_bytes) {
+            let ends = !word & CONTINUES & (u64::MAX >> 8);
+            if ends != 0 {
+                let len = ends.trailing_zeros() / 8 + 1;
+                let bytes = word & (u64::MAX >> (64 - 8 * len));
+                let value = u64::from(first & 0x7F) | (join_sevens(bytes & !CONTINUES) << 7);
+                // A zero at the end is not the shortest form.
+                let last = bytes >> (8 * (len - 1));
+                self.rest = &self.rest[usize::try_from(len).unwrap_or(8)..];
+                return if last == 0 { Err(self.invalid(field)) } else { Ok(value) };
+            }
+        }
+        self.varint_bytewise(first, field)
+    }
+
+    fn varint_bytewise(&mut self, first: u8, field: &'static str) -> Result<u64, HeaderError> {
         let mut value = u64::from(first & 0x7F);
         for at in 1..VARINT_LEN_MAX {
             let byte = self.byte(field)?;
@@ -310,18 +348,19 @@ impl<'a> Reader<'a> {
         Err(self.invalid(field))
     }
 
-    #[inline]
+    #[inline(always)]
     fn varint_u32(&mut self, field: &'static str) -> Result<u32, HeaderError> {
         let value = self.varint(field)?;
         u32::try_from(value).map_err(|_| self.invalid(field))
     }
 
-    #[inline]
+    #[inline(always)]
     fn varint_u16(&mut self, field: &'static str) -> Result<u16, HeaderError> {
         let value = self.varint(field)?;
         u16::try_from(value).map_err(|_| self.invalid(field))
     }
 
+    #[inline(always)]
     fn hlc(&mut self, timestamp_us: i64) -> Result<Hlc, HeaderError> {
         let delta = unzigzag(self.varint("hlc_wall_delta")?);
         let timestamp_ms = timestamp_us.div_euclid(1000);
@@ -333,31 +372,39 @@ impl<'a> Reader<'a> {
         Ok(Hlc { wall_ms, counter: self.varint_u32("hlc_counter")? })
     }
 
+    #[inline(always)]
     fn payload_format(&mut self) -> Result<PayloadFormat, HeaderError> {
         let number = self.byte("payload_format")?;
         PayloadFormat::try_from(number).map_err(|_| self.invalid("payload_format"))
     }
 
-    #[inline]
-    fn text(&mut self, field: &'static str) -> Result<&'a str, HeaderError> {
+    #[inline(always)]
+    fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], HeaderError> {
         let len = self.varint(field)?;
         let len = usize::try_from(len).map_err(|_| HeaderError::Truncated { field })?;
-        let (text, rest) =
+        let (bytes, rest) =
             self.rest.split_at_checked(len).ok_or(HeaderError::Truncated { field })?;
         self.rest = rest;
-        core::str::from_utf8(text).map_err(|_| self.invalid(field))
+        Ok(bytes)
     }
 
-    #[inline]
-    fn part(&mut self, field: &'static str, len_max: usize) -> Result<&'a str, HeaderError> {
-        let text = self.text(field)?;
-        match check_part(field, text, len_max) {
-            Ok(()) => Ok(text),
-            Err(_) => Err(self.invalid(field)),
+    fn text(&mut self, field: &'static str) -> Result<&'a str, HeaderError> {
+        let bytes = self.bytes(field)?;
+        core::str::from_utf8(bytes).map_err(|_| self.invalid(field))
+    }
+
+    #[inline(always)]
+    fn name(&mut self, field: &'static str, len_max: usize) -> Result<Name<'a>, HeaderError> {
+        let bytes = self.bytes(field)?;
+        let fits = (1..=len_max).contains(&bytes.len());
+        if fits && (is_plain(bytes) || is_valid_part(field, bytes, len_max)) {
+            Ok(Name(bytes))
+        } else {
+            Err(self.invalid(field))
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn admission(&mut self) -> Result<Option<AdmissionRef<'a>>, HeaderError> {
         match self.byte("admission")? {
             0 => Ok(None),
@@ -394,6 +441,18 @@ impl<'a> Reader<'a> {
         let text = self.text(field)?;
         if text.len() > REASON_LEN_MAX { Err(self.invalid(field)) } else { Ok(text) }
     }
+}
+
+/// Puts the low seven bits of eight bytes, whose high bits are zero, next to each other.
+const fn join_sevens(word: u64) -> u64 {
+    let word = (word & 0x007F_007F_007F_007F) | ((word & 0x7F00_7F00_7F00_7F00) >> 1);
+    let word = (word & 0x0000_3FFF_0000_3FFF) | ((word & 0x3FFF_0000_3FFF_0000) >> 2);
+    (word & 0x0000_0000_0FFF_FFFF) | ((word & 0x0FFF_FFFF_0000_0000) >> 4)
+}
+
+#[cold]
+fn is_valid_part(part: &'static str, bytes: &[u8], len_max: usize) -> bool {
+    core::str::from_utf8(bytes).is_ok_and(|text| check_part(part, text, len_max).is_ok())
 }
 
 /// Undoes the encoder's `zigzag`.
