@@ -8,6 +8,7 @@
 mod compaction;
 mod config;
 mod decode;
+mod erasure;
 mod error;
 mod fetch;
 mod fill;
@@ -33,6 +34,9 @@ pub use compaction::{
 };
 pub use config::{Durability, Host, LogConfig};
 pub use decode::EventRef;
+pub use erasure::{
+    Erasable, Erasure, ErasurePlan, ErasureRecord, ErasureReport, ErasureStep, ErasureTarget,
+};
 pub use error::{Corruption, StoreError};
 pub use fill::FillAhead;
 pub use meta::{CheckpointName, MetaStats, MetaSync};

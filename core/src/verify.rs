@@ -71,6 +71,14 @@ pub struct VerifyProgress {
     pub bytes: u64,
 }
 
+impl VerifyProgress {
+    /// Nothing is done yet of so many segments and bytes.
+    #[must_use]
+    pub const fn new(segments: u64, bytes: u64) -> Self {
+        VerifyProgress { segments_done: 0, segments, bytes_done: 0, bytes }
+    }
+}
+
 /// What a verification found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -180,5 +188,11 @@ impl<S: Storage> Reader<S> {
     #[must_use]
     pub fn segment_count(&self) -> usize {
         self.view.len()
+    }
+
+    /// Bytes of all segments, as the progress of a verification counts them.
+    #[must_use]
+    pub fn verify_bytes(&self) -> u64 {
+        (0..self.segment_count()).map(|at| file_len(self, at)).sum()
     }
 }

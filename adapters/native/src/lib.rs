@@ -66,7 +66,9 @@
 //! | to go on where you stopped | [`Store::cursor`] |
 //! | what caused an event, and what it caused | [`Store::causes`], [`Store::effects`] |
 //! | to know that nothing is damaged | [`Store::verify`] |
-//! | fewer files, or payloads that must go | [`Store::compact`] |
+//! | fewer files, or without events that are too old | [`Store::compact`] |
+//! | that beside other work, slowly | [`Store::compact_in_background`], [`Cancel`] |
+//! | payloads that must go for good | [`Store::erase`] |
 //! | rules before writing, and a trace of them | [`Pipeline`], [`Store::guarded_by`] |
 //! | a life with states | [`define_state_machine!`], [`Store::apply_transition`] |
 //! | a store for a test | [`Store::in_memory`] |
@@ -81,16 +83,21 @@
 //!
 //! The rules are those of `annals-core`, which this crate re-exports whole.
 
+mod cancel;
 mod config;
 mod fs_storage;
 mod host;
+mod parallel;
 mod store;
 
 // The native durability has an interval besides what the core knows.
 pub use annals_core::*;
+pub use cancel::Cancel;
 pub use config::{Clock, Durability, RestartPolicy, StoreConfig};
 pub use fs_storage::{FsFile, FsOpenError, FsOptions, FsStorage, SyncMode};
 pub use host::SystemHost;
+pub use parallel::verify_parallel;
 pub use store::{
-    BatchTicket, GuardedStore, PolicyError, StateCheck, Store, Ticket, TransitionOptions,
+    BackgroundCompaction, BatchTicket, GuardedStore, PolicyError, StateCheck, Store, Ticket,
+    TransitionOptions,
 };

@@ -3,7 +3,9 @@
 //! `store.rs` opens and closes it, `write` and `read` are what it does, `commit` is how many
 //! threads share one write and one sync.
 
+mod background;
 mod commit;
+mod erase;
 mod keep;
 mod policy;
 mod read;
@@ -14,6 +16,7 @@ mod ticket;
 mod worker;
 mod write;
 
+pub use background::BackgroundCompaction;
 pub use policy::{GuardedStore, PolicyError, StateCheck, TransitionOptions};
 pub use ticket::{BatchTicket, Ticket};
 
@@ -21,6 +24,7 @@ use crate::config::{Durability, StoreConfig};
 use crate::fs_storage::{FsOpenError, FsOptions, FsStorage};
 use crate::host::SystemHost;
 use annals_core::{EventKind, MemoryStorage, ReadOnlyLog, Recovery, Storage, StoreError, StoreId};
+use background::BackgroundThread;
 use commit::{Calls, Committer};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
@@ -55,6 +59,8 @@ use worker::{Bell, Worker};
 pub struct Store<S: Storage = FsStorage> {
     inner: Arc<Inner<S>>,
     workers: Mutex<Workers>,
+    /// Compactions that run on threads of their own.
+    compactions: Mutex<Vec<BackgroundThread>>,
     bell: Bell,
     recovery: Recovery,
     store_id: StoreId,
@@ -73,7 +79,7 @@ struct Workers {
 /// What the store's threads share.
 pub(crate) struct Inner<S: Storage> {
     committer: Committer<S>,
-    /// Held by the one compaction that runs.
+    /// Held by the one compaction or erasure that runs.
     compacting: Mutex<()>,
 }
 
@@ -204,6 +210,7 @@ where
         Ok(Store {
             inner,
             workers: Mutex::new(workers),
+            compactions: Mutex::default(),
             bell,
             recovery,
             store_id,
@@ -239,18 +246,20 @@ impl<S: Storage> Store<S> {
         self.store_id
     }
 
-    /// Commits what waits, syncs, and leaves the files so that they open fast.
+    /// Calls off the compactions in the background, commits what waits, syncs, and leaves the files so that they open fast.
     ///
     /// # Errors
     ///
     /// Storage errors. Nothing acknowledged is lost then; opening recovers.
     pub fn close(self) -> Result<(), StoreError> {
+        self.stop_compactions();
         self.inner.committer.close()
     }
 }
 
 impl<S: Storage> Drop for Store<S> {
     fn drop(&mut self) {
+        self.stop_compactions();
         if let Err(error) = self.inner.committer.close() {
             tracing::warn!(%error, "closing the store failed; opening it again recovers");
         }

@@ -16,10 +16,11 @@ use crate::log::segments::{SealedSegment, View};
 use crate::log::shared::Shared;
 use crate::log::writer::Log;
 use crate::model::Sequence;
-use crate::storage::Storage;
+use crate::storage::{FileId, Storage};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::num::NonZeroU64;
 
 /// Says something of an event: whether to keep it, whether to erase it.
 pub type EventPredicate = Arc<dyn Fn(&EventRef<'_>) -> bool + Send + Sync>;
@@ -61,13 +62,25 @@ pub struct CompactionConfig {
     /// Whether the active segment is sealed first, so that its events are taken too: not by
     /// default.
     pub seal_active: bool,
+    /// Bytes that are read in a second at most, so that appends and readers are not slowed down;
+    /// about as many are written. No limit by default.
+    ///
+    /// A [`Compaction`] has no clock and does not heed it: its host waits in the progress callback,
+    /// as `Store::compact` of the `annals` crate does.
+    pub bytes_per_second: Option<NonZeroU64>,
 }
 
 impl CompactionConfig {
     /// A compaction with this strategy, all else as by default.
     pub fn new(strategy: CompactionStrategy) -> Self {
         let output_max_bytes = 1024 * 1024 * 1024;
-        CompactionConfig { strategy, min_segments: 2, output_max_bytes, seal_active: false }
+        CompactionConfig {
+            strategy,
+            min_segments: 2,
+            output_max_bytes,
+            seal_active: false,
+            bytes_per_second: None,
+        }
     }
 
     /// Sets `min_segments`.
@@ -90,13 +103,22 @@ impl CompactionConfig {
         self.seal_active = seal;
         self
     }
+
+    /// Sets `bytes_per_second`.
+    #[must_use]
+    pub fn with_bytes_per_second(mut self, bytes: NonZeroU64) -> Self {
+        self.bytes_per_second = Some(bytes);
+        self
+    }
 }
 
 /// How far a compaction is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct CompactionProgress {
-    /// Bytes of frames read.
+    /// Bytes of frames read only to see whether a segment is to be written anew.
+    pub looked_bytes: u64,
+    /// Bytes of frames read to be written anew.
     pub read_bytes: u64,
     /// Bytes of frames that there are to read.
     pub total_bytes: u64,
@@ -108,6 +130,18 @@ pub struct CompactionProgress {
     pub erased_events: u64,
 }
 
+impl CompactionProgress {
+    /// Adds what another compaction did.
+    pub fn add(&mut self, other: &CompactionProgress) {
+        self.looked_bytes += other.looked_bytes;
+        self.read_bytes += other.read_bytes;
+        self.total_bytes += other.total_bytes;
+        self.kept_events += other.kept_events;
+        self.dropped_events += other.dropped_events;
+        self.erased_events += other.erased_events;
+    }
+}
+
 /// One compaction of neighbouring segments into one: begun, to be run, then to be finished.
 pub struct Compaction<S: Storage> {
     storage: Arc<S>,
@@ -115,6 +149,8 @@ pub struct Compaction<S: Storage> {
     inputs: Vec<Arc<SealedSegment<S>>>,
     header: SegmentHeader,
     strategy: CompactionStrategy,
+    /// Whether it is known already that the strategy changes an event.
+    is_needed: bool,
 }
 
 /// The complete output of a [`Compaction`], synced, to be put in the place of its inputs.
@@ -143,6 +179,17 @@ impl<S: Storage> Compacted<S> {
     pub fn progress(&self) -> CompactionProgress {
         self.progress
     }
+
+    /// The sequence behind the output.
+    pub(super) fn end(&self) -> Sequence {
+        self.output.footer.end_sequence
+    }
+
+    /// The files that the output replaces.
+    pub(super) fn replaced(&self) -> impl Iterator<Item = FileId> + use<S> {
+        let numbers = self.output.header.replaces.clone();
+        numbers.into_iter().map(FileId::segment)
+    }
 }
 
 impl<S: Storage, H: Host> Log<S, H> {
@@ -167,8 +214,18 @@ impl<S: Storage, H: Host> Log<S, H> {
         let Some(inputs) = next_inputs(&sealed[start..], config.output_max_bytes, least) else {
             return Ok(None);
         };
-        let inputs = inputs.to_vec();
-        let (Some(first), Some(_)) = (inputs.first(), inputs.last()) else { return Ok(None) };
+        let (inputs, is_needed) = (inputs.to_vec(), inputs.len() > 1);
+        Ok(Some(self.compaction_of(inputs, config.strategy.clone(), is_needed)))
+    }
+
+    /// A compaction of these neighbours, of which there is one at least.
+    pub(super) fn compaction_of(
+        &mut self,
+        inputs: Vec<Arc<SealedSegment<S>>>,
+        strategy: CompactionStrategy,
+        is_needed: bool,
+    ) -> Compaction<S> {
+        let first = inputs.first().expect("a compaction has inputs");
         let mut salt = [0; 4];
         self.host.fill_random(&mut salt);
         let header = SegmentHeader {
@@ -181,13 +238,14 @@ impl<S: Storage, H: Host> Log<S, H> {
             replaces: inputs.iter().map(|input| input.header.number).collect(),
         };
         self.next_number += 1;
-        Ok(Some(Compaction {
+        Compaction {
             storage: Arc::clone(&self.storage),
             shared: Arc::clone(&self.shared),
             inputs,
             header,
-            strategy: config.strategy.clone(),
-        }))
+            strategy,
+            is_needed,
+        }
     }
 
     /// Puts the output in the place of its inputs, whose files go when no reader has them.

@@ -169,6 +169,18 @@ impl<S: Storage> MetaLog<S> {
         if self.renewal == Renewal::Due { self.renew(host) } else { self.sync_active() }
     }
 
+    /// Removes the projections' values, and writes the rest into a fresh file: the old one has
+    /// values that were set long ago, too.
+    pub(crate) fn purge_projections<H: Host>(&mut self, host: &H) -> Result<(), StoreError> {
+        self.check_healthy()?;
+        let prefix = checkpoint::PROJECTION_PREFIX;
+        let keys = self.values.behind(prefix).map(|(name, _)| [prefix, name].concat());
+        for key in keys.collect::<Vec<_>>() {
+            self.values.apply(Change { key, value: None });
+        }
+        if self.active.is_some() || !self.stale.is_empty() { self.renew(host) } else { Ok(()) }
+    }
+
     /// Ends the file so that the next opening finds it proven whole.
     pub(crate) fn close<H: Host>(&mut self, host: &H) -> Result<(), StoreError> {
         self.check_healthy()?;
@@ -384,6 +396,21 @@ impl<S: Storage, H: Host> Log<S, H> {
         sync: MetaSync,
     ) -> Result<(), StoreError> {
         self.with_meta(|meta, host| meta.write(host, changes, sync))
+    }
+
+    /// Forgets what projections have computed, and sees to it that no file has it any more.
+    pub(super) fn purge_projections(&mut self) -> Result<(), StoreError> {
+        self.with_meta(MetaLog::purge_projections)
+    }
+
+    /// The value of a key of the store's own.
+    pub(super) fn meta_value(&self, key: &[u8]) -> Option<&[u8]> {
+        self.meta.values().get(key)
+    }
+
+    /// The files of the meta log that no longer count, and that could not be removed yet.
+    pub(super) fn stale_meta_files(&self) -> &[FileId] {
+        &self.meta.stale
     }
 
     /// Puts in order what opening found.

@@ -14,7 +14,7 @@ use crate::format::usize_of;
 use crate::index::{GrowingIndex, IndexEntry, KeyHasher};
 use crate::log::fill::Fill;
 use crate::log::meta::{self, LoadedMeta};
-use crate::log::segments::{ActiveSegment, SealedSegment, View};
+use crate::log::segments::{ActiveSegment, Life, SealedSegment, View, mend_index};
 use crate::log::source::FileSource;
 use crate::log::{Corruption, StoreError};
 use crate::model::wire::decode_header;
@@ -119,7 +119,7 @@ pub(crate) fn recover<S: Storage>(
     found.sort_by_key(|segment| (segment.header.base_sequence, segment.id));
     check_order(&found)?;
     if access == Access::Write {
-        make_outputs_sure(storage, &found, &half_made)?;
+        make_outputs_sure(storage, &found, &half_made, &hasher_of)?;
     }
     for id in half_made {
         remove(storage, access, id, &mut report)?;
@@ -130,13 +130,15 @@ pub(crate) fn recover<S: Storage>(
     for Found { file, header, footer, .. } in found {
         let Some(footer) = footer else { continue };
         (end, hlc) = (footer.end_sequence, footer.last_hlc);
-        let segment = SealedSegment::new(header, footer, file, storage);
+        let life = Life::new(header.number, storage);
+        let segment = SealedSegment::new(header, footer, file, life);
         view.sealed.push(Arc::new(segment));
     }
     let mut tail = Tail::default();
     if let Some(segment) = unsealed {
         let hasher = hasher_of(&segment.header.store_id);
-        let opened = open_active(segment, access, hasher, &mut report)?;
+        let life = Life::new(segment.id.number, storage);
+        let opened = open_active(segment, life, access, hasher, &mut report)?;
         end = opened.end;
         hlc = opened.hlc.unwrap_or(hlc);
         tail = opened.tail;
@@ -319,11 +321,16 @@ fn make_outputs_sure<S: Storage>(
     storage: &Arc<S>,
     found: &[Found<S>],
     going: &[FileId],
+    hasher_of: impl Fn(&StoreId) -> KeyHasher,
 ) -> Result<(), StoreError> {
     let inputs_go =
         |segment: &&Found<S>| going.iter().any(|id| segment.header.replaces.contains(&id.number));
     let mut made = false;
     for output in found.iter().filter(inputs_go) {
+        if let Some(footer) = &output.footer {
+            let hasher = hasher_of(&output.header.store_id);
+            mend_index(&*output.file, &output.header, footer, hasher)?;
+        }
         rewrite(&*output.file, 0, output.len)?;
         output.file.sync_data()?;
         made = true;
@@ -371,6 +378,7 @@ struct OpenedActive<S: Storage> {
 
 fn open_active<S: Storage>(
     found: Found<S>,
+    life: Arc<Life<S>>,
     access: Access,
     hasher: KeyHasher,
     report: &mut Recovery,
@@ -406,7 +414,7 @@ fn open_active<S: Storage>(
     let end = scanned.next_sequence;
     // A filler's zeros behind the tail serve the next writer too.
     let fill = Mutex::new(Fill::new(if left.torn_len > 0 { offset } else { len }));
-    let segment = ActiveSegment { header, file, index: RwLock::new(scanned.index), fill };
+    let segment = ActiveSegment { header, file, life, index: RwLock::new(scanned.index), fill };
     Ok(OpenedActive { segment, end, hlc: scanned.hlc, tail })
 }
 

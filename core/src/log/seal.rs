@@ -106,7 +106,7 @@ impl<S: Storage, H: Host> Log<S, H> {
         active.file.sync_data().map_err(|error| self.poisoned_by(error))?;
         let header = active.header.clone();
         let file = Arc::clone(&active.file);
-        let sealed = SealedSegment::new(header, footer, file, &self.storage);
+        let sealed = SealedSegment::new(header, footer, file, Arc::clone(&active.life));
         let mut all = self.reader.view.sealed.clone();
         all.push(Arc::new(sealed));
         self.set_view(View { sealed: all, active: None });

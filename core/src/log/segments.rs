@@ -22,10 +22,35 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+/// A segment's file on its storage: removed with the last who sees it, once it is retired. The
+/// segment is sealed meanwhile, and readers from before see it as the active one.
+pub(crate) struct Life<S: Storage> {
+    id: FileId,
+    storage: Arc<S>,
+    retired: AtomicBool,
+}
+
+impl<S: Storage> Life<S> {
+    pub(crate) fn new(number: u64, storage: &Arc<S>) -> Arc<Self> {
+        let (id, storage) = (FileId::segment(number), Arc::clone(storage));
+        Arc::new(Life { id, storage, retired: AtomicBool::new(false) })
+    }
+}
+
+impl<S: Storage> Drop for Life<S> {
+    fn drop(&mut self) {
+        if self.retired.load(Ordering::Acquire) {
+            // A file that stays is removed when the store opens: its successor names it.
+            let _ = self.storage.remove(self.id);
+        }
+    }
+}
+
 /// The segment that is written to.
 pub(crate) struct ActiveSegment<S: Storage> {
     pub(crate) header: SegmentHeader,
     pub(crate) file: Arc<S::File>,
+    pub(crate) life: Arc<Life<S>>,
     pub(crate) index: RwLock<GrowingIndex>,
     pub(crate) fill: Mutex<Fill>,
 }
@@ -35,10 +60,8 @@ pub(crate) struct SealedSegment<S: Storage> {
     pub(crate) header: SegmentHeader,
     pub(crate) footer: SegmentFooter,
     pub(crate) file: Arc<S::File>,
-    /// Whoever reads a segment must not keep the storage, and with it a lock, from being closed.
-    storage: Weak<S>,
+    life: Arc<Life<S>>,
     parts: RwLock<Parts>,
-    retired: AtomicBool,
 }
 
 /// What of a sealed index is held in memory besides cached pages.
@@ -55,16 +78,20 @@ impl<S: Storage> SealedSegment<S> {
         header: SegmentHeader,
         footer: SegmentFooter,
         file: Arc<S::File>,
-        storage: &Arc<S>,
+        life: Arc<Life<S>>,
     ) -> Self {
-        let storage = Arc::downgrade(storage);
-        let (parts, retired) = (RwLock::new(Parts::default()), AtomicBool::new(false));
-        SealedSegment { header, footer, file, storage, parts, retired }
+        SealedSegment { header, footer, file, life, parts: RwLock::new(Parts::default()) }
     }
 
     /// Has the file removed when the last view of it is dropped.
     pub(crate) fn retire(&self) {
-        self.retired.store(true, Ordering::Release);
+        self.life.retired.store(true, Ordering::Release);
+    }
+
+    /// Writes the index block anew where a crash has torn it: the footer is written in one go with
+    /// it, and may be there alone.
+    pub(crate) fn mend_index(&self, hasher: KeyHasher) -> Result<(), StoreError> {
+        mend_index(&*self.file, &self.header, &self.footer, hasher)
     }
 
     pub(crate) fn file_id(&self) -> FileId {
@@ -171,15 +198,25 @@ impl<S: Storage> SealedSegment<S> {
     }
 }
 
-impl<S: Storage> Drop for SealedSegment<S> {
-    fn drop(&mut self) {
-        if self.retired.load(Ordering::Acquire)
-            && let Some(storage) = self.storage.upgrade()
-        {
-            // A file that stays is removed when the store opens: its successor names it.
-            let _ = storage.remove(self.file_id());
-        }
+/// See [`SealedSegment::mend_index`].
+pub(crate) fn mend_index<F: StorageFile>(
+    file: &F,
+    header: &SegmentHeader,
+    footer: &SegmentFooter,
+    hasher: KeyHasher,
+) -> Result<(), StoreError> {
+    let mut block = vec![0; usize::try_from(footer.index_len).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut block, footer.frames_end)?;
+    if block.chunks(PAGE_LEN).all(|page| page_payload(page, header.salt).is_some()) {
+        return Ok(());
     }
+    let scanned = index_frames(file, header, footer.frames_end, hasher)?;
+    let made = scanned.index.encode(header.salt);
+    // Frames that are damaged are for verification to tell, and for readers not to trust.
+    if scanned.end.fault.is_none() && made.len() == block.len() {
+        file.write_all_at(&made, footer.frames_end)?;
+    }
+    Ok(())
 }
 
 /// The pages of one sealed segment's index block.

@@ -38,6 +38,19 @@ impl<S: Storage, H: Host> Log<S, H> {
         items: &[Append],
         condition: Option<&AppendCondition>,
     ) -> Result<Staged, StoreError> {
+        let reserved = items.iter().map(|item| item.kind).find(|kind| kind.is_reserved());
+        match reserved {
+            Some(kind) => Err(StoreError::ReservedKind { kind }),
+            None => self.stage_any(items, condition),
+        }
+    }
+
+    /// As [`stage`](Log::stage), also for the kinds that are the store's own.
+    pub(super) fn stage_any(
+        &mut self,
+        items: &[Append],
+        condition: Option<&AppendCondition>,
+    ) -> Result<Staged, StoreError> {
         self.check_healthy()?;
         check_items(items)?;
         if let Some(known) = self.replayed(items)? {
@@ -246,9 +259,6 @@ fn check_items(items: &[Append]) -> Result<(), StoreError> {
     let mut keys = hashbrown::HashSet::new();
     for (item, append) in items.iter().enumerate() {
         append.check_limits()?;
-        if append.kind.is_reserved() {
-            return Err(StoreError::ReservedKind { kind: append.kind });
-        }
         let invalid = |reason| Err(StoreError::InvalidBatch { item, reason });
         if append.payload.is_erased() {
             return invalid("has an erased payload, which can't be appended");

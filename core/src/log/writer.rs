@@ -10,7 +10,7 @@ use crate::log::meta::MetaLog;
 use crate::log::reader::{Reader, Readers};
 use crate::log::recovery::{Access, Recovered, Recovery, Tail, recover, rewrite};
 use crate::log::seal::FramesHasher;
-use crate::log::segments::{ActiveSegment, View};
+use crate::log::segments::{ActiveSegment, Life, View};
 use crate::log::shared::{Published, Shared};
 use crate::log::staged::{CommitInfo, Group, Staged};
 use crate::log::{LogStats, StoreError};
@@ -213,7 +213,21 @@ impl<S: Storage, H: Host> Log<S, H> {
     ) -> Result<Vec<AppendReceipt>, StoreError> {
         // What somebody else has staged goes its own way first.
         self.commit(|_, _| {})?;
-        match self.stage(items, condition)? {
+        let staged = self.stage(items, condition)?;
+        self.commit_staged(staged)
+    }
+
+    /// Appends an event of the store's own, whose kind nobody else may append.
+    pub(super) fn append_own(&mut self, append: &Append) -> Result<AppendReceipt, StoreError> {
+        self.commit(|_, _| {})?;
+        let staged = self.stage_any(core::slice::from_ref(append), None)?;
+        let receipts = self.commit_staged(staged)?;
+        Ok(receipts.into_iter().next().expect("one receipt for one event"))
+    }
+
+    /// Commits a batch that was staged just now, alone.
+    fn commit_staged(&mut self, staged: Staged) -> Result<Vec<AppendReceipt>, StoreError> {
+        match staged {
             Staged::Known(receipts) => Ok(receipts),
             Staged::Full => unreachable!("nothing is staged"),
             Staged::Group(range) => {
@@ -536,7 +550,8 @@ impl<S: Storage, H: Host> Log<S, H> {
         let index = RwLock::new(GrowingIndex::new(self.shared.hasher));
         self.filled_to = len as u64;
         let fill = Mutex::new(Fill::new(file.len()?.max(len as u64)));
-        let active = ActiveSegment { header, file: Arc::new(file), index, fill };
+        let life = Life::new(header.number, &self.storage);
+        let active = ActiveSegment { header, file: Arc::new(file), life, index, fill };
         let sealed = self.reader.view.sealed.clone();
         self.set_view(View { sealed, active: Some(Arc::new(active)) });
         self.announce();
@@ -554,6 +569,7 @@ impl<S: Storage, H: Host> Log<S, H> {
         let (file, from, to) = match (&view.active, view.sealed.last()) {
             (Some(active), _) => (&active.file, self.tail.synced_len, self.tail.offset),
             (None, Some(sealed)) => {
+                sealed.mend_index(self.shared.hasher)?;
                 let from = sealed.footer.frames_end;
                 let footer_at = from.saturating_add(sealed.footer.index_len);
                 (&sealed.file, from, footer_at.saturating_add(SEGMENT_FOOTER_LEN as u64))

@@ -48,6 +48,17 @@ impl VerifyMerge {
         }
     }
 
+    /// How many segments were joined: all before this place. Findings of later ones wait.
+    #[must_use]
+    pub const fn joined_count(&self) -> usize {
+        self.next
+    }
+
+    /// Notes that not all was looked at because somebody said stop.
+    pub const fn stop(&mut self) {
+        self.stopped = true;
+    }
+
     /// Takes in what was found in a segment.
     pub fn add(&mut self, findings: SegmentFindings) {
         self.stopped |= findings.stopped;

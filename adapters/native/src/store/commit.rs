@@ -14,7 +14,8 @@ use crate::host::SystemHost;
 use crate::store::request::{Answer, Request};
 use crate::store::signal::Feed;
 use annals_core::{
-    Append, AppendCondition, Batch, FillAhead, Log, LogConfig, Reader, Staged, Storage, StoreError,
+    Append, AppendCondition, Batch, FillAhead, Log, LogConfig, Reader, Staged, Storage,
+    StoreError,
 };
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::any::Any;
@@ -334,7 +335,7 @@ fn guard<S: Storage, T>(
     acted.unwrap_or_else(|panic| Err(writer.restart(&*panic)))
 }
 
-fn message_of(panic: &(dyn Any + Send)) -> String {
+pub(super) fn message_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic without a message".into())

@@ -1,11 +1,13 @@
 //! Reading. Every call sees all that was committed before it.
 
+use crate::parallel::verify_parallel;
 use crate::store::Store;
 use annals_core::{
     Ancestors, CausalWalk, Cursor, Event, EventId, EventKind, EventSourced, LogDiagnostics,
     LogStats, Projected, Query, Reader, Region, Sequence, Storage, StoreError, StreamHead,
     VerifyOptions, VerifyProgress, VerifyReport,
 };
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -145,16 +147,6 @@ impl<S: Storage> Store<S> {
         self.reader().correlated(id, limit)
     }
 
-    /// Proves every byte of the store against every other; see
-    /// [`verify`](crate::verify()). `progress` may stop it.
-    pub fn verify(
-        &self,
-        options: &VerifyOptions,
-        progress: impl FnMut(VerifyProgress) -> ControlFlow<()>,
-    ) -> VerifyReport {
-        annals_core::verify(&self.reader(), options, progress)
-    }
-
     /// Numbers about the store. Counting entities reads the names in every segment.
     ///
     /// # Errors
@@ -170,5 +162,22 @@ impl<S: Storage> Store<S> {
     /// What the store holds in memory, and what it found damaged and mended.
     pub fn diagnostics(&self) -> LogDiagnostics {
         self.reader().diagnostics()
+    }
+}
+
+impl<S> Store<S>
+where
+    S: Storage + Send + Sync,
+    S::File: Send + Sync,
+{
+    /// Proves every byte of the store against every other, on as many threads as the machine runs
+    /// at once; see [`verify_parallel`] for fewer. `progress` may stop it.
+    pub fn verify(
+        &self,
+        options: &VerifyOptions,
+        progress: impl FnMut(VerifyProgress) -> ControlFlow<()>,
+    ) -> VerifyReport {
+        let jobs = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        verify_parallel(&self.reader(), options, jobs, progress)
     }
 }

@@ -1,29 +1,30 @@
-//! The segment that a compaction writes.
+//! A segment that is written from events that were there before: by a compaction, by a salvage.
+//!
+//! Its header names what it replaces, so that sequences in it may have gaps. Its footer is written
+//! after all before it is on stable storage, and only from then on it counts.
 
-use super::{Compaction, CompactionProgress};
+use super::CompactionProgress;
 use crate::format::frame::{self, FRAME_HEADER_LEN};
 use crate::format::pruned::PrunedRun;
 use crate::format::record::{self, RecordRef, RecordState};
-use crate::format::segment::SegmentFooter;
-use crate::index::{GrowingIndex, IndexEntry};
+use crate::format::segment::{SegmentFooter, SegmentHeader, chain_hash};
+use crate::index::{GrowingIndex, IndexEntry, KeyHasher};
 use crate::log::StoreError;
 use crate::log::decode::EventRef;
-use crate::log::segments::SealedSegment;
-use crate::log::shared::Shared;
-use crate::model::{EventId, Hash, Sequence};
+use crate::model::{EventId, Hash, Hlc, Sequence};
 use crate::storage::{Storage, StorageFile};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Frames are closed when they have so many bytes, and written.
 const FRAME_LEN: usize = 256 * 1024;
 
 /// The segment that is being written.
-pub(super) struct Output<'a, S: Storage> {
-    file: &'a Arc<S::File>,
-    shared: &'a Shared<S>,
+pub(crate) struct Output<'a, F> {
+    file: &'a F,
+    header: SegmentHeader,
+    hasher_of_keys: KeyHasher,
     salt: u32,
     /// Where the frame that is being filled will be written.
     offset: u64,
@@ -35,43 +36,55 @@ pub(super) struct Output<'a, S: Storage> {
     hasher: blake3::Hasher,
     /// The events gone of each stream since the last one kept.
     pruned: BTreeMap<String, PrunedRun>,
-    pub(super) progress: CompactionProgress,
+    pub(crate) progress: CompactionProgress,
 }
 
-impl<'a, S: Storage> Output<'a, S> {
-    pub(super) fn begin(
-        compaction: &'a Compaction<S>,
-        file: &'a Arc<S::File>,
-        total_bytes: u64,
+/// What a segment leaves to the one behind it.
+#[derive(Clone, Copy)]
+pub(crate) struct OutputEnd {
+    pub(crate) sequence: Sequence,
+    /// `None` where no segment behind it names one: then it follows from the frames.
+    pub(crate) chain_hash: Option<Hash>,
+    pub(crate) hlc: Hlc,
+}
+
+impl<'a, F: StorageFile> Output<'a, F> {
+    /// Begins the segment in `file`, which `storage` has just created.
+    pub(crate) fn begin<S: Storage>(
+        storage: &S,
+        file: &'a F,
+        header: SegmentHeader,
+        hasher: KeyHasher,
     ) -> Result<Self, StoreError> {
-        let header = compaction.header.encode();
-        file.write_all_at(&header, 0)?;
+        let encoded = header.encode();
+        file.write_all_at(&encoded, 0)?;
         file.sync_data()?;
-        compaction.storage.sync_dir()?;
+        storage.sync_dir()?;
         let mut bytes = Vec::with_capacity(2 * FRAME_LEN);
         frame::begin(&mut bytes);
-        let base = compaction.header.base_sequence;
+        let base = header.base_sequence;
         Ok(Output {
             file,
-            shared: &compaction.shared,
-            salt: compaction.header.salt,
-            offset: header.len() as u64,
+            hasher_of_keys: hasher,
+            salt: header.salt,
+            header,
+            offset: encoded.len() as u64,
             frame: bytes,
             first_sequence: base,
             next_sequence: base,
             records: 0,
-            index: GrowingIndex::new(compaction.shared.hasher),
+            index: GrowingIndex::new(hasher),
             hasher: blake3::Hasher::new(),
             pruned: BTreeMap::new(),
-            progress: CompactionProgress { total_bytes, ..CompactionProgress::default() },
+            progress: CompactionProgress::default(),
         })
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.frame.len() >= FRAME_LEN
     }
 
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         event: &EventRef<'_>,
         old: &RecordRef<'_>,
@@ -105,7 +118,7 @@ impl<'a, S: Storage> Output<'a, S> {
             sequence: event.sequence(),
             offset: self.offset + start as u64,
             coordinate: &header.coordinate(),
-            entity_hash: self.shared.hasher.name(header.entity()),
+            entity_hash: self.hasher_of_keys.name(header.entity()),
             kind: header.kind(),
             timestamp_us: header.timestamp_us(),
             version: header.version(),
@@ -122,7 +135,7 @@ impl<'a, S: Storage> Output<'a, S> {
     }
 
     /// Notes events that are gone, joined with the ones right before them in their stream.
-    pub(super) fn prune(&mut self, run: PrunedRun) {
+    pub(crate) fn prune(&mut self, run: PrunedRun) {
         match self.pruned.get_mut(&run.entity) {
             Some(before) => {
                 before.last_version = run.last_version;
@@ -143,7 +156,7 @@ impl<'a, S: Storage> Output<'a, S> {
     }
 
     /// Closes the frame that is being filled, if it has records, and writes it.
-    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn flush(&mut self) -> Result<(), StoreError> {
         if self.records == 0 {
             self.first_sequence = self.next_sequence;
             return Ok(());
@@ -163,13 +176,12 @@ impl<'a, S: Storage> Output<'a, S> {
     }
 
     /// Writes the marks, the index and the footer, and syncs it all.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         mut self,
-        compaction: &Compaction<S>,
-    ) -> Result<(SealedSegment<S>, CompactionProgress), StoreError> {
+        end: OutputEnd,
+    ) -> Result<(SegmentFooter, CompactionProgress), StoreError> {
         self.flush()?;
-        let last = compaction.inputs.last().expect("a compaction has inputs");
-        self.next_sequence = last.footer.end_sequence;
+        self.next_sequence = end.sequence;
         self.first_sequence = self.next_sequence;
         for run in core::mem::take(&mut self.pruned).into_values() {
             self.push_mark(&run);
@@ -180,7 +192,7 @@ impl<'a, S: Storage> Output<'a, S> {
         self.flush()?;
         self.index.set_frames_end(self.offset);
         let block = self.index.encode(self.salt);
-        let footer = self.footer(compaction, block.len() as u64);
+        let footer = self.footer(end, block.len() as u64);
         let mut tail = block;
         tail.extend_from_slice(&footer.encode());
         // A footer says that what stands before it is there, so it must not get there first.
@@ -188,29 +200,28 @@ impl<'a, S: Storage> Output<'a, S> {
         self.file.write_all_at(&tail, self.offset)?;
         self.file.set_len(self.offset + tail.len() as u64)?;
         self.file.sync_data()?;
-        let (header, file) = (compaction.header.clone(), Arc::clone(self.file));
-        Ok((SealedSegment::new(header, footer, file, &compaction.storage), self.progress))
+        Ok((footer, self.progress))
     }
 
-    fn footer(&self, compaction: &Compaction<S>, index_len: u64) -> SegmentFooter {
-        let (first, last) = (&compaction.inputs[0].footer, compaction.inputs.last());
-        let last = &last.expect("a compaction has inputs").footer;
+    fn footer(&self, end: OutputEnd, index_len: u64) -> SegmentFooter {
         let (time_min_us, time_max_us) = self.index.time_range_us().unwrap_or_default();
         let (id_min, id_max) = self.index.id_range();
+        let frames_hash = Hash::from_bytes(*self.hasher.finalize().as_bytes());
+        let own_hash = || chain_hash(&self.header.prev_chain_hash, &frames_hash);
         SegmentFooter {
-            number: compaction.header.number,
+            number: self.header.number,
             frames_end: self.offset,
             index_len,
-            first_sequence: first.first_sequence,
-            end_sequence: last.end_sequence,
+            first_sequence: self.header.base_sequence,
+            end_sequence: end.sequence,
             event_count: u64::from(self.index.event_count()),
             time_min_us,
             time_max_us,
-            last_hlc: last.last_hlc,
+            last_hlc: end.hlc,
             id_min,
             id_max,
-            frames_hash: Hash::from_bytes(*self.hasher.finalize().as_bytes()),
-            chain_hash: last.chain_hash,
+            frames_hash,
+            chain_hash: end.chain_hash.unwrap_or_else(own_hash),
         }
     }
 }

@@ -1,18 +1,21 @@
 //! Running a compaction: every record of the inputs is read, decided on and written.
 
-use super::output::Output;
+use super::output::{Output, OutputEnd};
 use super::{Compacted, Compaction, CompactionProgress, CompactionStrategy};
 use crate::format::pruned::PrunedRun;
 use crate::format::record::{RecordRef, RecordState};
 use crate::format::{Fault, scan};
 use crate::log::decode::EventRef;
-use crate::log::segments::SealedSegment;
+use crate::log::segments::{Life, SealedSegment};
 use crate::log::source::FileSource;
 use crate::log::{Corruption, StoreError};
 use crate::model::Sequence;
 use crate::storage::{FileId, Storage, StorageError};
 use alloc::sync::Arc;
 use core::ops::ControlFlow;
+
+/// How many bytes are read between two chances to stop, at most.
+const LOOK_STEP_LEN: u64 = 256 * 1024;
 
 impl<S: Storage> Compaction<S> {
     /// The sequence behind the last segment taken: where to look for the next compaction.
@@ -31,12 +34,13 @@ impl<S: Storage> Compaction<S> {
         &self,
         mut progress: impl FnMut(&CompactionProgress) -> ControlFlow<()>,
     ) -> Result<Option<Compacted<S>>, StoreError> {
-        if self.inputs.len() == 1 && !self.changes_anything()? {
+        let mut looked_bytes = 0;
+        if !self.is_needed && !self.changes_anything(&mut looked_bytes, &mut progress)? {
             return Ok(None);
         }
         let id = FileId::segment(self.header.number);
         let file = Arc::new(self.storage.create(id)?);
-        let written = self.write(&file, &mut progress);
+        let written = self.write(&file, looked_bytes, &mut progress);
         match written {
             Ok(Some((output, progress))) => Ok(Some(Compacted {
                 shared: Arc::clone(&self.shared),
@@ -53,12 +57,27 @@ impl<S: Storage> Compaction<S> {
         }
     }
 
-    /// Whether the strategy changes any event of a segment that would be written alone.
-    fn changes_anything(&self) -> Result<bool, StoreError> {
+    /// Whether the strategy changes any event; `false` also where `progress` stops it.
+    fn changes_anything(
+        &self,
+        looked_bytes: &mut u64,
+        progress: &mut impl FnMut(&CompactionProgress) -> ControlFlow<()>,
+    ) -> Result<bool, StoreError> {
         let mut changes = false;
         for input in &self.inputs {
-            each_record(input, |_, record, sequence| {
-                if record.state == RecordState::Pruned || changes {
+            let before = *looked_bytes;
+            let mut told = before;
+            let walked = each_record(input, |offset, record, sequence| {
+                *looked_bytes = before + (offset - input.frames_start());
+                if *looked_bytes - told >= LOOK_STEP_LEN {
+                    told = *looked_bytes;
+                    let looked_bytes = *looked_bytes;
+                    let now = CompactionProgress { looked_bytes, ..CompactionProgress::default() };
+                    if progress(&now).is_break() {
+                        return Err(Stop::Asked);
+                    }
+                }
+                if record.state == RecordState::Pruned {
                     return Ok(());
                 }
                 let event = event_of(input, record, sequence)?;
@@ -69,8 +88,13 @@ impl<S: Storage> Compaction<S> {
                         record.state == RecordState::Whole && erase(&event)
                     }
                 };
-                Ok::<(), StoreError>(())
-            })?;
+                if changes { Err(Stop::Asked) } else { Ok(()) }
+            });
+            match walked {
+                Ok(()) => *looked_bytes = before + input.footer.frames_end - input.frames_start(),
+                Err(Stop::Asked) => return Ok(changes),
+                Err(Stop::Failed(error)) => return Err(error),
+            }
         }
         Ok(changes)
     }
@@ -78,19 +102,29 @@ impl<S: Storage> Compaction<S> {
     fn write(
         &self,
         file: &Arc<S::File>,
+        looked_bytes: u64,
         progress: &mut impl FnMut(&CompactionProgress) -> ControlFlow<()>,
     ) -> Result<Option<(SealedSegment<S>, CompactionProgress)>, StoreError> {
         let total_bytes =
             self.inputs.iter().map(|input| input.footer.frames_end - input.frames_start()).sum();
-        let mut output = Output::begin(self, file, total_bytes)?;
+        let hasher = self.shared.hasher;
+        let mut output = Output::begin(&*self.storage, &**file, self.header.clone(), hasher)?;
+        output.progress.total_bytes = total_bytes;
+        output.progress.looked_bytes = looked_bytes;
         for input in &self.inputs {
             let mut stopped = false;
             let read_before = output.progress.read_bytes;
+            let mut told = read_before;
             let walked = each_record(input, |offset, record, sequence| {
                 self.take(&mut output, input, record, sequence)?;
                 output.progress.read_bytes = read_before + (offset - input.frames_start());
-                if output.is_full() {
+                let is_full = output.is_full();
+                if is_full {
                     output.flush()?;
+                }
+                // What is erased or dropped is read and not written.
+                if is_full || output.progress.read_bytes - told >= LOOK_STEP_LEN {
+                    told = output.progress.read_bytes;
                     stopped = progress(&output.progress).is_break();
                 }
                 if stopped { Err(Stop::Asked) } else { Ok(()) }
@@ -103,15 +137,23 @@ impl<S: Storage> Compaction<S> {
             let input_bytes = input.footer.frames_end - input.frames_start();
             output.progress.read_bytes = read_before + input_bytes;
         }
-        let finished = output.finish(self)?;
-        let _ = progress(&finished.1);
-        Ok(Some(finished))
+        let (footer, done) = output.finish(self.output_end())?;
+        let _ = progress(&done);
+        let (header, life) = (self.header.clone(), Life::new(self.header.number, &self.storage));
+        Ok(Some((SealedSegment::new(header, footer, Arc::clone(file), life), done)))
+    }
+
+    /// Where the output ends: where its last input does.
+    fn output_end(&self) -> OutputEnd {
+        let last = &self.inputs.last().expect("a compaction has inputs").footer;
+        let (sequence, chain_hash, hlc) = (last.end_sequence, Some(last.chain_hash), last.last_hlc);
+        OutputEnd { sequence, chain_hash, hlc }
     }
 
     /// Decides on one record and writes what is left of it.
     fn take(
         &self,
-        output: &mut Output<'_, S>,
+        output: &mut Output<'_, S::File>,
         input: &SealedSegment<S>,
         record: &RecordRef<'_>,
         sequence: Sequence,

@@ -27,6 +27,9 @@ pub struct CheckpointName<'a> {
     name: &'a [u8],
 }
 
+/// What the keys of projections begin with.
+pub(super) const PROJECTION_PREFIX: &[u8] = b"p/";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Namespace {
     Consumer,
@@ -37,7 +40,7 @@ impl Namespace {
     const fn prefix(self) -> &'static [u8] {
         match self {
             Namespace::Consumer => b"c/",
-            Namespace::Projection => b"p/",
+            Namespace::Projection => PROJECTION_PREFIX,
         }
     }
 }
