@@ -23,25 +23,28 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// A segment's file on its storage: removed with the last who sees it, once it is retired. The
-/// segment is sealed meanwhile, and readers from before see it as the active one.
+/// segment is sealed meanwhile, and readers from before see it as the active one. It does not hold
+/// the storage: readers must not keep a store's lock from being let go.
 pub(crate) struct Life<S: Storage> {
     id: FileId,
-    storage: Arc<S>,
+    storage: Weak<S>,
     retired: AtomicBool,
 }
 
 impl<S: Storage> Life<S> {
     pub(crate) fn new(number: u64, storage: &Arc<S>) -> Arc<Self> {
-        let (id, storage) = (FileId::segment(number), Arc::clone(storage));
+        let (id, storage) = (FileId::segment(number), Arc::downgrade(storage));
         Arc::new(Life { id, storage, retired: AtomicBool::new(false) })
     }
 }
 
 impl<S: Storage> Drop for Life<S> {
     fn drop(&mut self) {
-        if self.retired.load(Ordering::Acquire) {
+        if self.retired.load(Ordering::Acquire)
+            && let Some(storage) = self.storage.upgrade()
+        {
             // A file that stays is removed when the store opens: its successor names it.
-            let _ = self.storage.remove(self.id);
+            let _ = storage.remove(self.id);
         }
     }
 }
