@@ -14,8 +14,7 @@ use crate::host::SystemHost;
 use crate::store::request::{Answer, Request};
 use crate::store::signal::Feed;
 use annals_core::{
-    Append, AppendCondition, Batch, FillAhead, Log, LogConfig, Reader, Staged, Storage,
-    StoreError,
+    Append, AppendCondition, Batch, FillAhead, Log, LogConfig, Reader, Staged, Storage, StoreError,
 };
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::any::Any;
