@@ -14,7 +14,9 @@ export function openInProcess(
 ): EventStore {
   const session = new Session(0);
   let isClosed = false;
-  const server = new Server(engine, { epoch: 1, storage }, isRelaxed, queueMicrotask, (error) => {
+  // A browser's `queueMicrotask` can't be called as a method.
+  const soon = (run: () => void) => queueMicrotask(run);
+  const server = new Server(engine, { epoch: 1, storage }, isRelaxed, soon, (error) => {
     session.close(new AnnalsError("Internal", `the store can't go on: ${error}`));
   });
   const [near, far] = pair();
