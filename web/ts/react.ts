@@ -1,10 +1,18 @@
 /** Live projections as React state. */
-import { useEffect, useRef, useState, useSyncExternalStore } from "react";
-import type { EventStore, Fold, LiveProjection, Region } from "./types.js";
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { initialOf } from "./live.js";
+import type { EventStore, Fold, LiveProjection, Region, Status } from "./types.js";
 
 /** The state of a live projection that exists already. */
 export function useLive<S>(live: LiveProjection<S>): S {
   return useSyncExternalStore(live.subscribe, live.getSnapshot, live.getSnapshot);
+}
+
+/** What the store is and does just now, in this tab. */
+export function useStatus(store: EventStore): Status {
+  const subscribe = useCallback((listener: () => void) => store.onStatus(listener), [store]);
+  const snapshot = () => store.status;
+  return useSyncExternalStore(subscribe, snapshot, snapshot);
 }
 
 /** What there is to show of a projection. */
@@ -30,28 +38,23 @@ export function useProjection<S, P = unknown>(
   latest.current = options;
   const [live, setLive] = useState<LiveProjection<S>>();
   const [isReady, setReady] = useState(false);
-  const [error, setError] = useState<unknown>();
   useEffect(() => {
     setReady(false);
-    setError(undefined);
     if (!store) return setLive(undefined);
     let isCurrent = true;
     const live = store.liveProjection(latest.current);
     setLive(live);
-    live.ready.then(
-      () => isCurrent && setReady(true),
-      (thrown) => isCurrent && setError(thrown),
-    );
+    live.ready.then(() => isCurrent && setReady(true), () => {});
     return () => {
       isCurrent = false;
       live.close();
     };
   }, [store, key]);
-  const [first] = useState(() => {
-    const { initialState } = options;
-    return typeof initialState === "function" ? (initialState as () => S)() : initialState;
-  });
-  const snapshot = () => live?.getSnapshot() ?? first;
-  const state = useSyncExternalStore(live?.subscribe ?? nothing, snapshot, snapshot);
+  const [first] = useState(() => initialOf(options));
+  const subscribe = live?.subscribe ?? nothing;
+  const snapshot = () => (live ? live.getSnapshot() : first);
+  const state = useSyncExternalStore(subscribe, snapshot, snapshot);
+  const failure = () => live?.error;
+  const error = useSyncExternalStore(subscribe, failure, failure);
   return { state, isReady, error };
 }

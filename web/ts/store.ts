@@ -1,11 +1,11 @@
 // The store as users see it, over a session. Pages are fetched when they are asked for, so a
 // slow reader slows nobody else.
 
-import { closed } from "./errors.js";
+import { follow, type Following, guarded, initialOf, linkedTo } from "./live.js";
 import type { Session } from "./session.js";
 import type {
-  Condition, EventStore, ExpectedVersion, Fold, LiveProjection, NewEvent, QueryOptions, Receipt, Region, Stats, Status,
-  StoredEvent, SubscribeOptions,
+  Condition, EventStore, ExpectedVersion, Fold, LiveOptions, LiveProjection, NewEvent, QueryOptions, Receipt, Region,
+  Stats, Status, StoredEvent, SubscribeOptions,
 } from "./types.js";
 import {
   appendRequest, check, getRequest, headRequest, type Page, queryRequest, readEventAnswer, readHead, readPage,
@@ -27,15 +27,15 @@ export class Store implements EventStore {
   readonly #session: Session;
   readonly #place: Place;
   readonly #listeners = new Set<(status: Status) => void>();
+  /** How far each subscription and projection has come: the sequence that it has yet to see. */
+  readonly #followers = new Set<{ next: bigint }>();
+  #status: Status | undefined;
+  #told: Status | undefined;
 
   constructor(session: Session, place: Place) {
     this.#session = session;
     this.#place = place;
-    session.onchange = () => {
-      if (this.#listeners.size === 0) return;
-      const status = this.status;
-      for (const listener of this.#listeners) listener(status);
-    };
+    session.onchange = () => this.#tell();
   }
 
   async append(
@@ -87,65 +87,34 @@ export class Store implements EventStore {
     }
   }
 
-  async *subscribe<P = unknown>(
-    region: Region = {},
-    { after, signal }: SubscribeOptions = {},
-  ): AsyncGenerator<StoredEvent<P>, void, void> {
-    for await (const events of this.#follow(region, after, signal)) {
-      for (const event of events as StoredEvent<P>[]) {
-        if (signal?.aborted) return;
-        yield event;
-      }
-    }
+  subscribe<P = unknown>(region: Region = {}, { after, signal }: SubscribeOptions = {}): AsyncIterable<StoredEvent<P>> {
+    const begin = () => {
+      const stop = linkedTo(signal);
+      const events = one(this.#follow(region, after, stop.signal), stop) as AsyncGenerator<StoredEvent<P>, void, void>;
+      const end = events.return.bind(events);
+      // A generator that waits for an event would end only after it.
+      events.return = () => { stop.abort(); return end(); };
+      return events;
+    };
+    return { [Symbol.asyncIterator]: begin };
   }
 
-  async aggregate<S, P = unknown>(entity: string, fold: Fold<S, P>): Promise<{ state: S; version: number | undefined }> {
-    let state = initial(fold);
+  async aggregate<S, P = unknown>(
+    entity: string,
+    fold: Fold<S, P>,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<{ state: S; version: number | undefined }> {
+    let state = initialOf(fold);
     let version: number | undefined;
-    for await (const event of this.read<P>(entity)) {
+    for await (const event of this.read<P>(entity, options)) {
       state = fold.evolve(state, event);
       version = event.version;
     }
     return { state, version };
   }
 
-  liveProjection<S, P = unknown>(options: Fold<S, P> & { region?: Region }): LiveProjection<S> {
-    const listeners = new Set<() => void>();
-    const stop = new AbortController();
-    let state = initial(options);
-    let sequence: bigint | undefined;
-    let error: unknown;
-    const pages = this.#follow(options.region ?? {}, undefined, stop.signal);
-    const ready = new Promise<void>((resolve, reject) => {
-      (async () => {
-        for await (const events of pages) {
-          for (const event of events as StoredEvent<P>[]) {
-            state = options.evolve(state, event);
-            sequence = event.sequence;
-          }
-          if (events.length > 0) for (const listener of listeners) listener();
-          if (pages.isCaughtUp()) resolve();
-        }
-        reject(closed());
-      })().catch((thrown) => {
-        error = thrown;
-        reject(thrown);
-        for (const listener of listeners) listener();
-      });
-    });
-    // Whoever does not await it reads `error`.
-    ready.catch(() => {});
-    return {
-      subscribe(listener) {
-        listeners.add(listener);
-        return () => listeners.delete(listener);
-      },
-      getSnapshot: () => state,
-      get sequence() { return sequence; },
-      get error() { return error; },
-      ready,
-      close: () => stop.abort(),
-    };
+  liveProjection<S, P = unknown>(options: LiveOptions<S, P>): LiveProjection<S> {
+    return follow(options, (region, after, signal) => this.#follow(region, after, signal));
   }
 
   async stats(): Promise<Stats> {
@@ -158,23 +127,33 @@ export class Store implements EventStore {
 
   get status(): Status {
     const { welcome, pending } = this.#session;
-    return {
+    const end = welcome?.end ?? 0n;
+    let lag = 0n;
+    for (const { next } of this.#followers) if (end - next > lag) lag = end - next;
+    const status: Status = {
       role: this.#session.closedBy ? "closed" : this.#session.isConnected ? this.#place.role() : "waiting",
       storage: welcome?.storage ?? "opfs",
       persisted: this.#place.persisted(),
       epoch: welcome?.epoch ?? 0,
-      end: welcome?.end ?? 0n,
+      end,
+      lag: Number(lag),
       pending,
     };
+    // The same object as long as nothing has changed, which is what `useSyncExternalStore` asks for.
+    if (!this.#status || !isSame(this.#status, status)) this.#status = Object.freeze(status);
+    return this.#status;
   }
 
   onStatus(listener: (status: Status) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    const own = (status: Status) => listener(status);
+    this.#listeners.add(own);
+    return () => { this.#listeners.delete(own); };
   }
 
-  persist(): Promise<boolean> {
-    return this.#place.persist();
+  async persist(): Promise<boolean> {
+    const persisted = await this.#place.persist();
+    this.#tell();
+    return persisted;
   }
 
   async close(): Promise<void> {
@@ -210,41 +189,75 @@ export class Store implements EventStore {
   }
 
   /** Pages of past events, then of live ones, until the signal or the store ends it. */
-  #follow(region: Region, after: bigint | undefined, signal: AbortSignal | undefined) {
+  #follow(region: Region, after: bigint | undefined, signal: AbortSignal): Following {
     const session = this.#session;
     const pages = (options: QueryOptions) => this.#pages(region, options, Infinity);
+    const place = { next: after === undefined ? 0n : after + 1n };
+    const enter = () => { this.#followers.add(place); };
+    const move = (next: bigint) => { place.next = next; this.#tell(); };
+    const leave = () => { this.#followers.delete(place); this.#tell(); };
     let wake = () => {};
     let isCaughtUp = false;
-    async function* follow(): AsyncGenerator<StoredEvent[], void, void> {
+    async function* followed(): AsyncGenerator<StoredEvent[], void, void> {
+      if (signal.aborted) return;
+      enter();
       const unwatch = session.watch(() => wake());
       const onabort = () => wake();
-      signal?.addEventListener("abort", onabort);
+      signal.addEventListener("abort", onabort);
       try {
-        while (!signal?.aborted) {
+        while (!signal.aborted) {
           // Set before looking, so that what comes meanwhile is not missed.
           let hasMoved = false;
           const moved = new Promise<void>((resolve) => { wake = () => { hasMoved = true; resolve(); }; });
-          for await (const page of pages(after === undefined ? {} : { after })) {
+          for await (const page of pages(place.next === 0n ? { signal } : { after: place.next - 1n, signal })) {
             isCaughtUp = page.isDone;
             // An event that does not match need not be looked at again.
-            if (page.isDone) after = page.end > 0n ? page.end - 1n : after;
-            else after = page.events.at(-1)!.sequence;
+            const next = page.isDone ? page.end : page.events.at(-1)!.sequence + 1n;
             yield page.events;
-            if (signal?.aborted) return;
+            if (next > place.next) move(next);
+            if (signal.aborted) return;
           }
           if (session.closedBy) throw session.closedBy;
           if (!hasMoved) await moved;
-          if (session.closedBy && !signal?.aborted) throw session.closedBy;
+          if (session.closedBy && !signal.aborted) throw session.closedBy;
         }
+      } catch (error) {
+        if (!signal.aborted) throw error;
       } finally {
-        signal?.removeEventListener("abort", onabort);
+        signal.removeEventListener("abort", onabort);
         unwatch();
+        leave();
       }
     }
-    return Object.assign(follow(), { isCaughtUp: () => isCaughtUp });
+    return Object.assign(followed(), { isCaughtUp: () => isCaughtUp });
+  }
+
+  #tell() {
+    if (this.#listeners.size === 0) return;
+    const status = this.status;
+    if (status === this.#told) return;
+    this.#told = status;
+    for (const listener of [...this.#listeners]) guarded(() => listener(status));
   }
 }
 
-function initial<S, P>({ initialState }: Fold<S, P>): S {
-  return typeof initialState === "function" ? (initialState as () => S)() : initialState;
+/** The events of pages, one by one. */
+async function* one(
+  pages: Following,
+  { signal, unlink }: { signal: AbortSignal; unlink(): void },
+): AsyncGenerator<StoredEvent, void, void> {
+  try {
+    for await (const events of pages) {
+      for (const event of events) {
+        if (signal.aborted) return;
+        yield event;
+      }
+    }
+  } finally {
+    unlink();
+  }
+}
+
+function isSame(left: Status, right: Status): boolean {
+  return (Object.keys(right) as (keyof Status)[]).every((key) => left[key] === right[key]);
 }

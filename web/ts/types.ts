@@ -130,6 +130,8 @@ export interface Status {
   epoch: number;
   /** The sequence behind the last event that this client knows of. */
   end: bigint;
+  /** How many events of the store the slowest subscription or projection of this client has yet to look at. */
+  lag: number;
   /** Requests that wait for an answer. */
   pending: number;
 }
@@ -148,25 +150,41 @@ export interface Stats {
 
 /** How a state comes from events. */
 export interface Fold<S, P = unknown> {
+  /** The state before any event: a value, or a function that makes one. */
   initialState: S | (() => S);
+  /** The state after an event: another value, where something has changed. */
   evolve(state: S, event: StoredEvent<P>): S;
+}
+
+export interface LiveOptions<S, P = unknown> extends Fold<S, P> {
+  /** Which events are folded: all, if not given. */
+  region?: Region;
+  /** Ends the projection, as `close` does. */
+  signal?: AbortSignal;
 }
 
 /** A state that follows the store. `subscribe` and `getSnapshot` are what `useSyncExternalStore` takes. */
 export interface LiveProjection<S> {
+  /** Calls back when the state has changed, or the projection has ended in an error. */
   subscribe(listener: () => void): () => void;
+  /** The state: the same value until an event has changed it. */
   getSnapshot(): S;
   /** The last sequence that the state has seen. */
   readonly sequence: bigint | undefined;
-  /** What ended it, if something did. */
+  /** What ended it, if something did: what `evolve` threw, or the store's end. */
   readonly error: unknown;
-  /** Resolves when the state has caught up for the first time. */
+  /** Resolves when the state has caught up for the first time; rejects if it ends before. */
   readonly ready: Promise<void>;
+  /** Ends it. The state stays as it is, and nobody is called any more. */
   close(): void;
 }
 
 /** An open event store. */
 export interface EventStore extends AsyncDisposable {
+  /**
+   * Appends one event. An `AbortSignal` stops the waiting, and not what has been sent: the event may
+   * be there. Append it again under its id to find out.
+   */
   append(event: NewEvent, options?: { expectedVersion?: ExpectedVersion; condition?: Condition; signal?: AbortSignal }): Promise<Receipt>;
   /** Appends all of them or none, over any streams. */
   appendBatch(events: readonly NewEvent[], options?: { condition?: Condition; signal?: AbortSignal }): Promise<Receipt[]>;
@@ -176,15 +194,21 @@ export interface EventStore extends AsyncDisposable {
   /** The events of one stream. */
   read<P = unknown>(entity: string, options?: { from?: number; limit?: number; direction?: "forward" | "backward"; signal?: AbortSignal }): AsyncIterable<StoredEvent<P>>;
   query<P = unknown>(region?: Region, options?: QueryOptions): AsyncIterable<StoredEvent<P>>;
-  /** Past events, then live ones, without a gap. Nothing is fetched before it is asked for. */
+  /**
+   * Past events, then live ones, without a gap. Nothing is fetched before it is asked for. It ends
+   * when the signal aborts or the loop is left, and throws when the store closes.
+   */
   subscribe<P = unknown>(region?: Region, options?: SubscribeOptions): AsyncIterable<StoredEvent<P>>;
-  aggregate<S, P = unknown>(entity: string, fold: Fold<S, P>): Promise<{ state: S; version: number | undefined }>;
-  liveProjection<S, P = unknown>(options: Fold<S, P> & { region?: Region }): LiveProjection<S>;
+  /** Folds the events of one stream. `version` is what an append may expect. */
+  aggregate<S, P = unknown>(entity: string, fold: Fold<S, P>, options?: { signal?: AbortSignal }): Promise<{ state: S; version: number | undefined }>;
+  /** Folds events into a state that follows the store, in every tab. */
+  liveProjection<S, P = unknown>(options: LiveOptions<S, P>): LiveProjection<S>;
   stats(): Promise<Stats>;
   /** Puts everything appended so far on stable storage. */
   sync(): Promise<void>;
+  /** What the store is and does: the same object as long as nothing of it changes. */
   readonly status: Status;
-  /** Calls back when the status changes. */
+  /** Calls back when the status changes, though not for `pending` alone. */
   onStatus(listener: (status: Status) => void): () => void;
   /** Asks the browser not to evict the files; whether it promised. */
   persist(): Promise<boolean>;

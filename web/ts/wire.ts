@@ -154,6 +154,18 @@ function putCondition(out: Output, condition: Condition) {
   out.option(condition.after, (after) => out.u64(after));
 }
 
+function json(what: string, value: unknown): string {
+  let text: string | undefined;
+  let why = `it is a ${typeof value}`;
+  try {
+    text = JSON.stringify(value);
+  } catch (error) {
+    why = error instanceof Error ? error.message : String(error);
+  }
+  if (text === undefined) throw invalid(`the ${what} is nothing that JSON can hold (${why}): give plain data, or a Uint8Array`);
+  return text;
+}
+
 function putEvent(out: Output, event: NewEvent, id: string) {
   out.text(event.entity);
   out.text(event.scope);
@@ -162,11 +174,11 @@ function putEvent(out: Output, event: NewEvent, id: string) {
   const isRaw = payload instanceof Uint8Array;
   out.u8(isRaw ? 3 : 2);
   out.u16(event.payloadVersion ?? 1);
-  if (isRaw) out.bytes(payload); else out.text(JSON.stringify(payload) ?? "null");
+  if (isRaw) out.bytes(payload); else out.text(payload === undefined ? "null" : json("payload", payload));
   out.option(id, (id) => out.id(id));
   out.option(event.correlation, (id) => out.id(id));
   out.option(event.causation, (id) => out.id(id));
-  out.option(metadata, (data) => data instanceof Uint8Array ? out.bytes(data) : out.text(JSON.stringify(data)));
+  out.option(metadata, (data) => data instanceof Uint8Array ? out.bytes(data) : out.text(json("metadata", data)));
   out.u16(event.flags ?? 0);
   out.option(event.position, ({ lane, depth }) => { out.u32(lane); out.u32(depth); });
   putExpected(out, event.expectedVersion);
