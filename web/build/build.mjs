@@ -55,8 +55,8 @@ async function buildScripts() {
   writeFileSync(join(pkg, "inline-parts.js"), lines.join(""));
   const types = Object.keys(parts).map((name) => `export declare const ${name}: string;\n`);
   writeFileSync(join(pkg, "inline-parts.d.ts"), types.join(""));
-  const split = { ...shared, outdir: "dist", splitting: true, chunkNames: "shared-[hash]", external: ["react"] };
-  const browser = ["index", "react", "testing", "inline"].map((name) => `ts/${name}.ts`);
+  const split = { ...shared, outdir: "dist", splitting: true, chunkNames: "shared-[hash]", external: ["react", "@event-driven-io/emmett"] };
+  const browser = ["index", "react", "emmett", "testing", "inline"].map((name) => `ts/${name}.ts`);
   await esbuild.build({ ...split, entryPoints: browser });
   await esbuild.build({ ...split, entryPoints: ["ts/node.ts", "ts/testing-node.ts"], platform: "node", chunkNames: "node-[hash]" });
 }
@@ -65,7 +65,7 @@ async function buildScripts() {
 function buildTypes() {
   const all = join(pkg, "types");
   run(process.execPath, [join(web, "node_modules/typescript/bin/tsc"), "--declaration", "--emitDeclarationOnly", "--outDir", all]);
-  const wanted = ["index", "react", "testing", "node", "inline"].map((name) => `${name}.d.ts`);
+  const wanted = ["index", "react", "emmett", "testing", "node", "inline"].map((name) => `${name}.d.ts`);
   for (const name of wanted) {
     const declarations = readFileSync(join(all, name), "utf8");
     writeFileSync(join(dist, name), declarations);

@@ -48,5 +48,10 @@ export async function serve(folder) {
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://localhost:${server.address().port}`;
-  return { url, close: () => new Promise((resolve) => server.close(resolve)) };
+  const close = () => new Promise((resolve) => {
+    server.close(resolve);
+    // A browser keeps connections that it has not used yet, and these are not idle.
+    server.closeAllConnections();
+  });
+  return { url, close };
 }

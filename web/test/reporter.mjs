@@ -10,7 +10,7 @@ export default async function* reporter(events) {
     const isTest = (type === "test:pass" || type === "test:fail") && data.details?.type !== "suite";
     if (!isTest) continue;
     if (data.skip) ignored++; else if (type === "test:pass") passed++; else failed++;
-    yield `test ${data.name} ... ${data.skip ? "ignored" : type === "test:pass" ? "ok" : "FAILED"}\n`;
+    yield `test ${data.name} ... ${data.skip ? `ignored${data.skip === true ? "" : ` (${data.skip})`}` : type === "test:pass" ? "ok" : "FAILED"}\n`;
     if (type === "test:fail") yield `${data.details.error?.cause?.stack ?? data.details.error}\n`;
   }
   yield `test result: ${failed ? "FAILED" : "ok"}. ${passed} passed; ${failed} failed; ${ignored} ignored; 0 filtered out\n`;

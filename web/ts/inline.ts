@@ -13,7 +13,7 @@ const scriptUrl = (text: string) => URL.createObjectURL(new Blob([text], { type:
 
 const PARTS: Parts = {
   get wasm() { return Uint8Array.from(atob(WASM), (character) => character.charCodeAt(0)); },
-  makeWorker: () => new Worker(scriptUrl(WORKER), { type: "module", name: "annals" }),
+  makeWorker: () => new Worker(scriptUrl(WORKER), { type: "module", name: "annals-worker" }),
 };
 
 /** Opens the event store of a name, in this tab or in the one that has it open. */

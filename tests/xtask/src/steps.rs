@@ -37,7 +37,11 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "docs", about: "the documentation builds without a warning", run: docs },
     Step { name: "no-std", about: "the core builds where there is no std", run: no_std },
     Step { name: "wasm", about: "conformance in a browser's dedicated worker", run: wasm },
-    Step { name: "web", about: "the npm package: build, sizes, Node, many tabs", run: web },
+    Step {
+        name: "web",
+        about: "the npm package: build, sizes, types, Node, Bun, Deno, tabs, bundlers",
+        run: web,
+    },
 ];
 
 fn format(context: &Context, _counts: &mut Counts) -> Result<()> {
@@ -121,7 +125,10 @@ fn web(context: &Context, counts: &mut Counts) -> Result<()> {
     run(&mut npm(&["ci", "--no-fund", "--no-audit"]))?;
     run(&mut npm(&["run", "build"]))?;
     run(&mut npm(&["run", "lint"]))?;
-    run_tests(npm(&["test"]).env("CHROMIUM", &browser.program), counts)
+    run(&mut npm(&["run", "typecheck"]))?;
+    let tested = run_tests(npm(&["test"]).env("CHROMIUM", &browser.program), counts);
+    // Bun and Deno: what can't be had is skipped, and the line of the test says why.
+    tested.and(run_counted(&mut npm(&["run", "test:runtimes"]), counts))
 }
 
 /// Puts in place everything that the `wasm` step needs.
