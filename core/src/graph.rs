@@ -77,6 +77,18 @@ impl<S: Storage> Reader<S> {
         Ok(CausalWalk { events, end })
     }
 
+    /// How many events led to this one, each caused by the one before, counted up to `limit`. An
+    /// event without a cause has the depth 0. Causes that this store does not have end the count,
+    /// and so does a circle, which counts as the limit.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`] where no event has the id, storage errors and corruption.
+    pub fn causal_depth(&self, id: EventId, limit: usize) -> Result<usize, StoreError> {
+        let (passed, end) = self.causes_with(id, limit, |_| ())?;
+        Ok(if matches!(end, CausalEnd::Cycle { .. }) { limit } else { passed.len() })
+    }
+
     fn correlation_of(&self, id: EventId) -> Result<EventId, StoreError> {
         Ok(self.find(id, |event| event.header().correlation())?.unwrap_or(id))
     }

@@ -39,9 +39,9 @@ pub use erasure::{
 };
 pub use error::{Corruption, StoreError};
 pub use fill::FillAhead;
-pub use meta::{CheckpointName, MetaStats, MetaSync};
+pub use meta::{CheckpointName, ConsumerCheckpoint, MetaStats, MetaSync};
 pub use names::{KIND_NAME_LEN_MAX, KindNameError};
-pub use query::Query;
+pub use query::{Query, Skipped};
 pub use read_only::ReadOnlyLog;
 pub use reader::{Reader, Readers, StreamHead};
 pub use recovery::{Recovery, TornTail};

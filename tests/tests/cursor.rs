@@ -231,4 +231,62 @@ proptest! {
         let expected: Vec<_> = log.reader().query(cursor.region()).map(Result::unwrap).collect();
         prop_assert_eq!(delivered, sequences(&expected));
     }
+    /// What a query passes over is what it would have given, in both directions.
+    #[test]
+    fn b18_matches_are_counted_and_passed_over_as_they_would_be_read(
+        events in 0..200_u64,
+        reopened in any::<bool>(),
+        region in region(),
+        first in 0..150_u64,
+        skip in 0..60_u64,
+        backward in any::<bool>(),
+    ) {
+        let storage = MemoryStorage::new();
+        let mut log = open_small(&storage, 0);
+        orders(&mut log, events);
+        if reopened {
+            log.close().unwrap();
+            log = open_small(&storage, 1);
+        }
+        let reader = log.reader();
+        let query = || {
+            let query = reader.query(&region).starting_at(Sequence::new(first));
+            if backward { query.backward() } else { query }
+        };
+        let expected: Vec<Event> = query().collect::<Result<_, _>>().unwrap();
+        let all = query().skip_matches(u64::MAX).unwrap();
+        let last = expected.last().map(Event::sequence);
+        prop_assert_eq!((all.events, all.last), (expected.len() as u64, last));
+
+        let mut rest = query();
+        let skipped = rest.skip_matches(skip).unwrap().events;
+        prop_assert_eq!(skipped, skip.min(expected.len() as u64));
+        let rest: Vec<Event> = rest.collect::<Result<_, _>>().unwrap();
+        prop_assert_eq!(sequences(&rest), sequences(&expected[usize::try_from(skipped).unwrap()..]));
+    }
+}
+
+fn region() -> impl Strategy<Value = Region> {
+    let entity = prop_oneof![
+        Just(Region::all()),
+        Just(Region::entity("order")),
+        Just(Region::entity("order:3")),
+        Just(Region::entity_exact("order:4")),
+        Just(Region::entity_prefix("or")),
+        Just(Region::entity("nobody")),
+    ];
+    let kinds = prop::collection::vec(prop::sample::select(vec![PLACED, PAID, SENT]), 0..3);
+    (entity, prop::option::of(0..2_u8), prop::option::of(kinds), prop::option::of(0..200_u64))
+        .prop_map(|(mut region, scope, kinds, last)| {
+            if let Some(scope) = scope {
+                region = region.scope(format!("shop{scope}"));
+            }
+            if let Some(kinds) = kinds {
+                region = region.kinds(kinds);
+            }
+            if let Some(last) = last {
+                region = region.sequences(..=Sequence::new(last));
+            }
+            region
+        })
 }

@@ -48,6 +48,23 @@ fn saga() -> MemoryLog {
 }
 
 #[test]
+fn b23_the_depth_of_an_event_is_counted_in_the_log() {
+    let mut log = saga();
+    react(&mut log, "foreign", Some("another system's"), None);
+    react(&mut log, "answer", Some("foreign"), None);
+    react(&mut log, "chicken", Some("egg"), None);
+    react(&mut log, "egg", Some("chicken"), None);
+    let reader = log.reader();
+    let depth = |name, limit| reader.causal_depth(id(name), limit).unwrap();
+    assert_eq!([depth("placed", 9), depth("paid", 9), depth("sent", 9)], [0, 1, 3]);
+    assert_eq!([depth("sent", 2), depth("sent", 0)], [2, 0]);
+    assert_eq!([depth("foreign", 9), depth("answer", 9)], [0, 1]);
+    assert_eq!(depth("egg", 9), 9, "a circle has no end");
+    let error = reader.causal_depth(id("never"), 9).unwrap_err();
+    assert!(matches!(error, StoreError::NotFound(_)), "{error}");
+}
+
+#[test]
 fn b23_causes_go_back_to_the_beginning() {
     let reader = saga().reader();
     let walk = reader.causes(id("sent"), 10).unwrap();

@@ -7,10 +7,12 @@
 //! exists before something has to be kept. No event depends on any of it.
 
 mod checkpoint;
+mod consumer;
 mod load;
 mod values;
 
 pub use checkpoint::CheckpointName;
+pub use consumer::ConsumerCheckpoint;
 pub(super) use load::{LoadedMeta, load};
 pub(super) use values::{Change, Values};
 

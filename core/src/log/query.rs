@@ -35,6 +35,16 @@ pub struct Query<S: Storage> {
     span: Span,
 }
 
+/// Matches that a query has passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Skipped {
+    /// How many.
+    pub events: u64,
+    /// Where the last of them stands; `None` where there were none.
+    pub last: Option<Sequence>,
+}
+
 impl<S: Storage> core::fmt::Debug for Query<S> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Query")
@@ -104,6 +114,51 @@ impl<S: Storage> Query<S> {
             self.limit = 0;
         }
         found
+    }
+
+    /// Passes over the next events, `max` at most, and says how many there were and where the last
+    /// one stood. Where the index alone can tell what matches, no event is read for that; causes
+    /// and correlations are looked up on the events.
+    ///
+    /// # Errors
+    ///
+    /// Storage errors and corruption. The query is at its end then.
+    pub fn skip_matches(&mut self, max: u64) -> Result<Skipped, StoreError> {
+        let skipped = self.skip(max);
+        if skipped.is_err() {
+            self.limit = 0;
+        }
+        skipped
+    }
+
+    fn skip(&mut self, max: u64) -> Result<Skipped, StoreError> {
+        let by_id = self.region.correlation_filter().or(self.region.causation_filter()).is_some();
+        let mut skipped = Skipped::default();
+        while skipped.events < max {
+            let sequence =
+                if by_id { self.find_next(|event| event.sequence())? } else { self.skip_next()? };
+            let Some(sequence) = sequence else { break };
+            skipped.events += 1;
+            skipped.last = Some(sequence);
+        }
+        Ok(skipped)
+    }
+
+    /// The next match, as the columns of the index tell it.
+    fn skip_next(&mut self) -> Result<Option<Sequence>, StoreError> {
+        if self.limit == 0 {
+            return Ok(None);
+        }
+        loop {
+            if let Some(place) = self.places.get(self.next_place) {
+                self.next_place += 1;
+                self.limit -= 1;
+                return Ok(Some(place.sequence));
+            }
+            if !self.refill()? {
+                return Ok(None);
+            }
+        }
     }
 
     fn find_next<T>(

@@ -1,6 +1,8 @@
 //! The checkpoint part of behaviour 29, and what a failing disk does to it.
 
-use annals_core::{CheckpointName, EventKind, MetaSync, StoreError};
+use annals_core::{
+    CheckpointName, ConsumerCheckpoint, EventKind, MetaSync, Region, Sequence, StoreError,
+};
 use annals_tests::sim_disk::{Fault, OperationKind, SimDisk};
 
 use crate::store::{append, consumer, meta_files, open};
@@ -197,4 +199,32 @@ fn a_failed_sync_of_the_directory_poisons_both_logs_since_they_share_it() {
     assert!(matches!(append(&mut log, KIND), Err(StoreError::Poisoned { .. })));
     assert!(log.close().is_err());
     assert_eq!(disk.retried_sync_count(), 0);
+}
+
+#[test]
+fn b29_a_consumers_checkpoint_is_its_place_and_its_region() {
+    let disk = SimDisk::new(0);
+    let mut log = open(&disk);
+    let region = Region::entity("order:5").scope("shop").kind(KIND).sequences(Sequence::new(3)..);
+    for after in [None, Some(Sequence::new(41)), Some(Sequence::MAX)] {
+        let mailer = ConsumerCheckpoint { after, region: region.clone() };
+        log.set_consumer_checkpoint("mailer", &mailer, MetaSync::Now).unwrap();
+        assert_eq!(log.consumer_checkpoint("mailer").unwrap(), Some(mailer));
+    }
+    assert_eq!(log.consumer_checkpoint("other").unwrap(), None);
+    log.set_checkpoint(MAILER, b"somebody's own", MetaSync::Now).unwrap();
+    let error = log.consumer_checkpoint("mailer").unwrap_err();
+    assert!(matches!(error, StoreError::Codec(_)), "{error}");
+}
+
+#[test]
+fn b29_a_checkpoint_of_a_region_with_fewer_filters_is_still_read() {
+    let disk = SimDisk::new(0);
+    let mut log = open(&disk);
+    // As the format's description has it; a filter that is not there is none.
+    let value = br#"{"after":41,"region":{"scope":"shop"}}"#;
+    log.set_checkpoint(MAILER, value, MetaSync::Now).unwrap();
+    let region = Region::all().scope("shop");
+    let expected = ConsumerCheckpoint { after: Some(Sequence::new(41)), region };
+    assert_eq!(log.consumer_checkpoint("mailer").unwrap(), Some(expected));
 }
