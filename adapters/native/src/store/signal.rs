@@ -97,10 +97,12 @@ impl Signal {
         if self.seen() != seen {
             return Wake::Moved;
         }
-        let key = self.register(None, Waiter::Thread(std::thread::current()));
-        // It is registered, then looks once more: who raises the count before sees the
-        // registration, or this sees the count.
+        let mut key = None;
         let wake = loop {
+            // Registered first, then looked once more: who raises the count sees the registration,
+            // or this sees the count. Whoever was woken is registered no longer, and a commit may
+            // wake one that has seen it already: so this is done again each time.
+            key = Some(self.register(key, Waiter::Thread(std::thread::current())));
             if self.seen() != seen {
                 break Wake::Moved;
             }
@@ -110,7 +112,9 @@ impl Signal {
                 Some(left) => std::thread::park_timeout(left),
             }
         };
-        self.forget(key);
+        if let Some(key) = key {
+            self.forget(key);
+        }
         wake
     }
 
@@ -235,6 +239,27 @@ mod tests {
         signal.raise();
         assert_eq!(signal.wait(seen, None), Wake::Moved);
         assert!(!signal.seen().is_closed());
+    }
+
+    #[test]
+    fn one_that_is_woken_by_a_commit_that_it_has_seen_waits_for_the_next() {
+        let signal = Signal::default();
+        let seen = signal.seen();
+        let patience = Instant::now() + Duration::from_secs(60);
+        let registered = || {
+            while waiting(&signal) == 0 {
+                assert!(Instant::now() < patience, "nobody waits");
+                std::thread::yield_now();
+            }
+        };
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| signal.wait(seen, Some(patience)));
+            registered();
+            signal.wake_all();
+            registered();
+            signal.raise();
+            assert_eq!(waiter.join().unwrap(), Wake::Moved);
+        });
     }
 
     #[test]
