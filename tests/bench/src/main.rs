@@ -6,6 +6,7 @@
 
 mod append;
 mod durable;
+mod fanout;
 mod floor;
 mod growth;
 mod measure;
@@ -44,6 +45,8 @@ enum Table {
     Append,
     /// Synced appends of 1, 8 and 64 producers.
     Durable,
+    /// Appends beside 0, 100 and 1,000 subscribers, most of them slow.
+    Fanout,
     /// Open, memory, get, stream and poll, at 10 k to the largest number of events.
     Growth,
 }
@@ -58,6 +61,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     if wanted(Table::Durable) {
         durable::table(&args)?;
+    }
+    if wanted(Table::Fanout) {
+        fanout::table(&args)?;
     }
     if wanted(Table::Growth) {
         growth::table(&args)?;
