@@ -2,10 +2,11 @@
 
 use crate::SyncMode;
 use annals_core::{LogConfig, StoreError};
+use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// When an append is put on stable storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,11 +34,12 @@ impl Durability {
     }
 }
 
-/// What happens when a commit panics: in a clock, or in a storage adapter.
+/// How often something is started over after it panicked.
 ///
-/// The writer is rebuilt from storage, so that nothing acknowledged is lost and nothing
-/// half-done is seen. Once the policy is used up, appends answer
-/// [`StoreError::WriterCrashed`]; reading goes on.
+/// For the store itself, of a commit that panics in a clock or in a storage adapter: the writer is
+/// rebuilt from storage, so that nothing acknowledged is lost and nothing half-done is seen. Once
+/// the policy is used up, appends answer [`StoreError::WriterCrashed`]; reading goes on. For a
+/// reactor, see [`ReactConfig`](crate::ReactConfig).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RestartPolicy {
@@ -55,6 +57,34 @@ pub enum RestartPolicy {
 impl Default for RestartPolicy {
     fn default() -> Self {
         RestartPolicy::Bounded { max_restarts: 3, within_ms: 60_000 }
+    }
+}
+
+/// The restarts that there were, held against a policy.
+#[derive(Debug)]
+pub(crate) struct Restarts {
+    policy: RestartPolicy,
+    at: VecDeque<Instant>,
+}
+
+impl Restarts {
+    pub(crate) fn new(policy: RestartPolicy) -> Self {
+        Restarts { policy, at: VecDeque::new() }
+    }
+
+    /// Counts one more, and says whether the policy has room for it.
+    pub(crate) fn allow(&mut self) -> bool {
+        let now = Instant::now();
+        let max = match self.policy {
+            RestartPolicy::Once => 1,
+            RestartPolicy::Bounded { max_restarts, within_ms } => {
+                let within = Duration::from_millis(within_ms);
+                self.at.retain(|at| now.duration_since(*at) <= within);
+                usize::try_from(max_restarts).unwrap_or(usize::MAX)
+            }
+        };
+        self.at.push_back(now);
+        self.at.len() <= max
     }
 }
 
@@ -94,6 +124,9 @@ pub struct StoreConfig {
     /// How many appends may wait for the writer: 4,096 by default. Behind that `append` waits
     /// and `try_submit` says so.
     pub write_queue_capacity: usize,
+    /// How many matches a subscription holds that were not taken yet: 1,024 by default. It keeps
+    /// the newest and says how many it lost.
+    pub subscription_capacity: usize,
     /// Where the time comes from: the system's clock by default.
     pub clock: Option<Clock>,
     /// What happens when a commit panics: three restarts a minute, by default.
@@ -110,6 +143,7 @@ impl std::fmt::Debug for StoreConfig {
             .field("fd_budget", &self.fd_budget)
             .field("index_cache_bytes", &self.index_cache_bytes)
             .field("write_queue_capacity", &self.write_queue_capacity)
+            .field("subscription_capacity", &self.subscription_capacity)
             .field("clock", &self.clock.as_ref().map(|_| "custom"))
             .field("restart_policy", &self.restart_policy)
             .finish()
@@ -139,6 +173,7 @@ impl StoreConfig {
             fd_budget: 256,
             index_cache_bytes: log.index_cache_bytes,
             write_queue_capacity: 4_096,
+            subscription_capacity: 1_024,
             clock: None,
             restart_policy: RestartPolicy::default(),
         }
@@ -152,6 +187,7 @@ impl StoreConfig {
         with_fd_budget fd_budget usize,
         with_index_cache_bytes index_cache_bytes usize,
         with_write_queue_capacity write_queue_capacity usize,
+        with_subscription_capacity subscription_capacity usize,
         with_restart_policy restart_policy RestartPolicy,
     }
 
@@ -165,6 +201,7 @@ impl StoreConfig {
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         let zero = match () {
             () if self.write_queue_capacity == 0 => "write_queue_capacity",
+            () if self.subscription_capacity == 0 => "subscription_capacity",
             () if self.fd_budget == 0 => "fd_budget",
             () if self.durability == Durability::Interval(Duration::ZERO) => "the sync interval",
             () => return Ok(()),

@@ -64,6 +64,10 @@
 //! | the newest version of a stream | [`Store::head`] |
 //! | a state from events | [`EventSourced`], [`Store::project`] |
 //! | to go on where you stopped | [`Store::cursor`] |
+//! | all events, those to come too | [`Store::follow`] |
+//! | the newest events as they come, some lost if you are slow | [`Store::subscribe`] |
+//! | a worker that goes on after a crash | [`Store::consumer`] |
+//! | to answer events with events | [`Store::react_loop`] |
 //! | what caused an event, and what it caused | [`Store::causes`], [`Store::effects`] |
 //! | to know that nothing is damaged | [`Store::verify`] |
 //! | fewer files, or without events that are too old | [`Store::compact`] |
@@ -98,6 +102,8 @@ pub use fs_storage::{FsFile, FsOpenError, FsOptions, FsStorage, SyncMode};
 pub use host::SystemHost;
 pub use parallel::verify_parallel;
 pub use store::{
-    BackgroundCompaction, BatchTicket, GuardedStore, PolicyError, StateCheck, Store, Ticket,
-    TransitionOptions,
+    BackgroundCompaction, BatchTicket, CommitMode, Consumer, ConsumerConfig, ConsumerError,
+    ConsumerStatus, Follow, FollowError, GuardedStore, PolicyError, ReactConfig, ReactError,
+    ReactSource, ReactSummary, Reactor, RegionChange, StartAt, StateCheck, Store, Subscription,
+    Ticket, TransitionOptions,
 };

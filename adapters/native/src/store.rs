@@ -6,17 +6,22 @@
 mod background;
 mod commit;
 mod erase;
+mod follow;
 mod keep;
 mod policy;
 mod read;
 mod request;
-#[cfg_attr(not(test), expect(dead_code, reason = "its followers build on it next"))]
 mod signal;
 mod ticket;
 mod worker;
 mod write;
 
 pub use background::BackgroundCompaction;
+pub use follow::{
+    CommitMode, Consumer, ConsumerConfig, ConsumerError, ConsumerStatus, Follow, FollowError,
+    ReactConfig, ReactError, ReactSource, ReactSummary, Reactor, RegionChange, StartAt,
+    Subscription,
+};
 pub use policy::{GuardedStore, PolicyError, StateCheck, TransitionOptions};
 pub use ticket::{BatchTicket, Ticket};
 
@@ -27,7 +32,7 @@ use annals_core::{EventKind, MemoryStorage, ReadOnlyLog, Recovery, Storage, Stor
 use background::BackgroundThread;
 use commit::{Calls, Committer};
 use parking_lot::{Mutex, RwLock};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use worker::{Bell, Worker};
@@ -81,6 +86,9 @@ pub(crate) struct Inner<S: Storage> {
     committer: Committer<S>,
     /// Held by the one compaction or erasure that runs.
     compacting: Mutex<()>,
+    subscription_capacity: usize,
+    /// The consumers that somebody holds, by name.
+    consumers: Mutex<BTreeSet<String>>,
 }
 
 impl<S: Storage> std::fmt::Debug for Store<S> {
@@ -199,7 +207,12 @@ where
         let (recovery, store_id) =
             committer.with_log(|log| Ok((log.recovery().clone(), log.store_id())))?;
         report(&recovery);
-        let inner = Arc::new(Inner { committer, compacting: Mutex::default() });
+        let inner = Arc::new(Inner {
+            committer,
+            compacting: Mutex::default(),
+            subscription_capacity: config.subscription_capacity,
+            consumers: Mutex::default(),
+        });
         let mut workers = Workers::default();
         if config.durability == Durability::Durable {
             workers.filler = Some(fill_worker(&inner, fill_bell)?);

@@ -41,6 +41,16 @@ fn order_state_machine_prints_what_it_says() {
     assert_eq!(printed("order_state_machine"), promised(source));
 }
 
+#[test]
+fn worker_prints_what_it_says() {
+    assert_eq!(printed("worker"), promised(include_str!("../examples/worker.rs")));
+}
+
+#[test]
+fn saga_prints_what_it_says() {
+    assert_eq!(printed("saga"), promised(include_str!("../examples/saga.rs")));
+}
+
 /// The lines, without their indentation.
 fn unindented(text: &str) -> Vec<&str> {
     text.lines().map(str::trim_start).collect()

@@ -9,7 +9,7 @@
 //! No wake-up is lost: a caller enqueues, then tries the writer; a leader lets the writer go, then
 //! looks at the queue.
 
-use crate::config::RestartPolicy;
+use crate::config::{RestartPolicy, Restarts};
 use crate::host::SystemHost;
 use crate::store::request::{Answer, Request};
 use crate::store::signal::Feed;
@@ -23,7 +23,6 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 /// The log of a native store.
 pub(crate) type NativeLog<S> = Log<Arc<S>, SystemHost>;
@@ -59,8 +58,7 @@ pub(crate) struct Calls {
 pub(crate) struct Writer<S: Storage> {
     /// `None` once the store is closed, or the writer crashed for good.
     log: Option<NativeLog<S>>,
-    policy: RestartPolicy,
-    restarts: VecDeque<Instant>,
+    restarts: Restarts,
     crash: Option<String>,
 }
 
@@ -75,9 +73,8 @@ impl<S: Storage> Committer<S> {
     ) -> Result<Self, StoreError> {
         let log = Log::open(storage, host, config)?;
         let feed = Feed::new(log.readers());
-        let restarts = VecDeque::new();
-        let log = Some(log);
-        let writer = Writer { log, policy, restarts, crash: None };
+        let restarts = Restarts::new(policy);
+        let writer = Writer { log: Some(log), restarts, crash: None };
         Ok(Committer {
             writer: Mutex::new(writer),
             queue: Mutex::default(),
@@ -96,7 +93,6 @@ impl<S: Storage> Committer<S> {
     }
 
     /// What followers hold.
-    #[expect(dead_code, reason = "its followers build on it next")]
     pub(crate) fn feed(&self) -> &Feed<S> {
         &self.feed
     }
@@ -293,7 +289,7 @@ impl<S: Storage> Writer<S> {
     fn restart(&mut self, panic: &(dyn Any + Send)) -> StoreError {
         let mut message = message_of(panic);
         tracing::error!(%message, "a commit panicked");
-        if self.may_restart()
+        if self.restarts.allow()
             && let Some(log) = &mut self.log
         {
             match catch_unwind(AssertUnwindSafe(|| log.reopen())) {
@@ -308,20 +304,6 @@ impl<S: Storage> Writer<S> {
         self.crash = Some(message.clone());
         StoreError::WriterCrashed { message }
     }
-
-    fn may_restart(&mut self) -> bool {
-        let now = Instant::now();
-        let max = match self.policy {
-            RestartPolicy::Once => 1,
-            RestartPolicy::Bounded { max_restarts, within_ms } => {
-                let within = Duration::from_millis(within_ms);
-                self.restarts.retain(|at| now.duration_since(*at) <= within);
-                usize::try_from(max_restarts).unwrap_or(usize::MAX)
-            }
-        };
-        self.restarts.push_back(now);
-        self.restarts.len() <= max
-    }
 }
 
 /// Runs `act` with the log. A panic of the host's or the storage's ends here: whoever waits for
@@ -334,7 +316,7 @@ fn guard<S: Storage, T>(
     acted.unwrap_or_else(|panic| Err(writer.restart(&*panic)))
 }
 
-pub(super) fn message_of(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn message_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic without a message".into())
