@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** What a stream must look like for an append to go ahead; a number is the version of its last event. */
 export type ExpectedVersion = "any" | "noStream" | "streamExists" | number;
 
