@@ -372,7 +372,8 @@ fn assert_footer(file: &[u8], receipts: &[AppendReceipt]) -> Footer {
     let frames_hash: [u8; 32] = fields.array();
     assert_eq!(frames_hash, blake3(&[&file[104..frames_end]]));
     assert_eq!(fields.array(), blake3(&[&[0; 32], &frames_hash]), "chain hash");
-    assert!(fields.take(68).iter().all(|byte| *byte == 0));
+    assert_eq!(fields.u64(), 0, "newest loss: no output of a compaction");
+    assert!(fields.take(60).iter().all(|byte| *byte == 0));
     assert_eq!(fields.u32(), crc32(&[&file[at..at + 252]]));
     Footer { frames_end, index: frames_end..at }
 }
@@ -618,6 +619,7 @@ fn the_output_of_a_compaction_is_read_by_the_tables_of_the_page() {
     assert_eq!((fields.u64(), fields.u64()), (0, EVENTS), "stands for all that it replaces");
     let event_count = fields.u64();
     assert_eq!(footer[152..184], of_original[152..184], "the chain hash of the last replaced");
+    assert_eq!(Fields(&footer[184..]).u64(), 3 + 1, "the newest loss is its own");
 
     let whole = stored_events(&original, frames_end_of(&original));
     let left = |sequence: u64| {

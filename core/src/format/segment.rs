@@ -18,7 +18,8 @@
 //!     zeros to a multiple of 8              104  id_max            [16]
 //!                                           120  frames_hash       [32]
 //!                                           152  chain_hash        [32]
-//!                                           184  zeros
+//!                                           184  newest_loss       u64
+//!                                           192  zeros
 //!                                           252  crc32             u32
 //! ```
 //!
@@ -237,6 +238,9 @@ pub struct SegmentFooter {
     pub frames_hash: Hash,
     /// The link to the next segment.
     pub chain_hash: Hash,
+    /// The number of the newest output of a compaction that dropped or erased events which this
+    /// segment stands for, 0 where none did; `None` where the footer does not say.
+    pub newest_loss: Option<u64>,
 }
 
 impl SegmentFooter {
@@ -263,6 +267,8 @@ impl SegmentFooter {
         out.extend_from_slice(self.id_max.as_bytes());
         out.extend_from_slice(self.frames_hash.as_bytes());
         out.extend_from_slice(self.chain_hash.as_bytes());
+        let loss = self.newest_loss.map_or(0, |number| number.saturating_add(1));
+        out.extend_from_slice(&loss.to_le_bytes());
         out.resize(FOOTER_CRC_AT, 0);
         let crc = Crc32::of(&out);
         out.extend_from_slice(&crc.to_le_bytes());
@@ -299,6 +305,7 @@ impl SegmentFooter {
                 id_max: EventId::from_bytes(read_array(bytes, 104)?),
                 frames_hash: Hash::from_bytes(read_array(bytes, 120)?),
                 chain_hash: Hash::from_bytes(read_array(bytes, 152)?),
+                newest_loss: read_u64(bytes, 184)?.checked_sub(1),
             })
         };
         Ok(fields())

@@ -201,13 +201,13 @@ impl<S: Storage> Reader<S> {
         span.event_hash(&segment, &place).map(Some)
     }
 
-    /// The number of the newest segment that a compaction made of events before `end`; 0 where
-    /// there is none. It changes whenever any of them was rewritten.
-    pub(crate) fn newest_compaction_before(&self, end: Sequence) -> u64 {
-        let sealed = self.view.sealed.iter().map(|sealed| &sealed.header);
-        let before = sealed.take_while(|header| header.base_sequence < end);
-        let compacted = before.filter(|header| !header.replaces.is_empty());
-        compacted.map(|header| header.number).max().unwrap_or(0)
+    /// The number of the newest segment in whose making a compaction dropped or erased events
+    /// before `end`; 0 where there is none. It changes whenever any of them is lost, and not when
+    /// segments are merged.
+    pub(crate) fn newest_loss_before(&self, end: Sequence) -> u64 {
+        let sealed = self.view.sealed.iter();
+        let before = sealed.take_while(|sealed| sealed.header.base_sequence < end);
+        before.map(|sealed| sealed.newest_loss()).max().unwrap_or(0)
     }
 
     /// Runs `take` on the event with an id.

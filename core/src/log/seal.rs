@@ -136,6 +136,7 @@ impl<S: Storage, H: Host> Log<S, H> {
             id_max,
             frames_hash,
             chain_hash: chain_hash(&active.header.prev_chain_hash, &frames_hash),
+            newest_loss: None,
         }
     }
 }

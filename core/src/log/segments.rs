@@ -101,6 +101,13 @@ impl<S: Storage> SealedSegment<S> {
         FileId::segment(self.header.number)
     }
 
+    /// The number of the newest output of a compaction that dropped or erased events which this
+    /// segment stands for; 0 where none did. An output that does not say counts as one.
+    pub(crate) fn newest_loss(&self) -> u64 {
+        let of_output = || self.footer.newest_loss.unwrap_or(self.header.number);
+        if self.header.replaces.is_empty() { 0 } else { of_output() }
+    }
+
     /// Runs `ask` on the segment's index. A damaged index block is rebuilt from the frames, in
     /// memory, reported, and asked again.
     pub(crate) fn with_index<T>(

@@ -5,8 +5,9 @@
 //! ```
 //!
 //! An entry names the store, the last event before its position by hash, and the newest compaction
-//! output among what it was made from. An append-only log whose last event is the same has the
-//! same events before it, so an entry that passes is the state that a replay would give.
+//! that dropped or erased any of what it was made from; a merge changes nothing. An append-only log
+//! whose last event is the same has the same events before it, so an entry that passes is the state
+//! that a replay would give.
 
 use super::cache::{CacheFault, ProjectionKey};
 use super::{CachedState, Projected, Source};
@@ -17,7 +18,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const DOMAIN: &[u8] = b"annals.projection.v1\0";
 const CHECKSUM_LEN: usize = 32;
 
@@ -27,8 +28,8 @@ struct EntryHeader {
     next: Sequence,
     /// The hash of the event before `next`; none where there is none, or retention dropped it.
     anchor: Option<Hash>,
-    /// The newest segment, by number, that a compaction made of events before `next`.
-    compacted: u64,
+    /// The newest segment, by number, in whose making events before `next` were dropped or erased.
+    newest_loss: u64,
     /// When the state was last known to be up to date.
     checked_us: i64,
     version: Option<Version>,
@@ -53,7 +54,7 @@ pub(super) fn encode<T: CachedState, S: Storage>(
         store_id: *reader.store_id().as_bytes(),
         next: *next,
         anchor: anchor(reader, *next)?,
-        compacted: reader.newest_compaction_before(*next),
+        newest_loss: reader.newest_loss_before(*next),
         checked_us: now_us,
         version: *version,
         sequence: *sequence,
@@ -97,7 +98,7 @@ fn check<S: Storage>(header: &EntryHeader, reader: &Reader<S>) -> Result<(), Cac
         Err(CacheFault::OtherStore)
     } else if header.next > reader.end() {
         Err(CacheFault::Ahead)
-    } else if header.compacted != reader.newest_compaction_before(header.next) {
+    } else if header.newest_loss != reader.newest_loss_before(header.next) {
         Err(CacheFault::Rewritten)
     } else if header.anchor != anchor(reader, header.next)? {
         Err(CacheFault::OtherHistory)

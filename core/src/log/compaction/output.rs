@@ -46,6 +46,8 @@ pub(crate) struct OutputEnd {
     /// `None` where no segment behind it names one: then it follows from the frames.
     pub(crate) chain_hash: Option<Hash>,
     pub(crate) hlc: Hlc,
+    /// The newest loss among what it is written from; `None` where that does not say.
+    pub(crate) newest_loss: Option<u64>,
 }
 
 impl<'a, F: StorageFile> Output<'a, F> {
@@ -208,6 +210,8 @@ impl<'a, F: StorageFile> Output<'a, F> {
         let (id_min, id_max) = self.index.id_range();
         let frames_hash = Hash::from_bytes(*self.hasher.finalize().as_bytes());
         let own_hash = || chain_hash(&self.header.prev_chain_hash, &frames_hash);
+        let loses = self.progress.dropped_events > 0 || self.progress.erased_events > 0;
+        let own_loss = loses.then_some(self.header.number);
         SegmentFooter {
             number: self.header.number,
             frames_end: self.offset,
@@ -222,6 +226,7 @@ impl<'a, F: StorageFile> Output<'a, F> {
             id_max,
             frames_hash,
             chain_hash: end.chain_hash.unwrap_or_else(own_hash),
+            newest_loss: own_loss.or(end.newest_loss),
         }
     }
 }

@@ -147,7 +147,8 @@ impl<S: Storage> Compaction<S> {
     fn output_end(&self) -> OutputEnd {
         let last = &self.inputs.last().expect("a compaction has inputs").footer;
         let (sequence, chain_hash, hlc) = (last.end_sequence, Some(last.chain_hash), last.last_hlc);
-        OutputEnd { sequence, chain_hash, hlc }
+        let newest_loss = self.inputs.iter().map(|input| input.newest_loss()).max();
+        OutputEnd { sequence, chain_hash, hlc, newest_loss }
     }
 
     /// Decides on one record and writes what is left of it.
