@@ -4,11 +4,13 @@
 //! proven before it is used; whatever is wrong with it, the answer is the one that a replay gives.
 
 mod cache;
+mod checkpoints;
 mod entry;
 mod memory;
 mod projector;
 
 pub use cache::{CacheError, CacheFault, NoCache, ProjectionCache, ProjectionKey};
+pub use checkpoints::CheckpointCache;
 pub use memory::MemoryCache;
 pub use projector::{Freshness, Projector};
 

@@ -3,10 +3,14 @@
 //! The contract runs on any cache through the public API: on those of the core, on in-store
 //! checkpoints, and on databases. [`FaultyCache`] wraps one and fails, forgets and lies.
 
+use crate::fixture::{MemoryLog, append_payload, compact, open_small};
 use annals_core::{
-    CacheError, CodecError, EventSourced, ProjectionCache, ProjectionKey, Region, SourceEvent,
+    CacheError, CheckpointCache, CodecError, CompactionStrategy, EventKind, EventRef, EventSourced,
+    MemoryStorage, Payload, ProjectionCache, ProjectionKey, Projector, Reader, Region, SourceEvent,
 };
+use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 /// How long a cache remembers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,18 +23,24 @@ pub enum Memory {
     Durable,
 }
 
-/// Checks the contract on caches that `open` opens; each time the same one if it is durable.
+/// Checks the contract on caches that `open` opens; each time the same one if it is durable. An
+/// entry of up to `entry_bytes_max` bytes is kept.
 ///
 /// # Panics
 ///
 /// If the cache breaks it.
-pub fn projection_cache_contract<C: ProjectionCache>(memory: Memory, open: impl Fn() -> C) {
+pub fn projection_cache_contract<C: ProjectionCache>(
+    memory: Memory,
+    entry_bytes_max: usize,
+    open: impl Fn() -> C,
+) {
     let cache = open();
     keys_are_apart(&cache, memory);
     an_entry_is_replaced_and_removed(&cache, memory);
-    entries_of_any_bytes_come_back(&cache, memory);
+    entries_of_any_bytes_come_back(&cache, memory, entry_bytes_max);
     drop(cache);
-    what_is_durable_outlives_the_cache(memory, open);
+    what_is_durable_outlives_the_cache(memory, &open);
+    faults_cost_time_never_correctness(&open);
 }
 
 macro_rules! projections {
@@ -104,17 +114,25 @@ fn an_entry_is_replaced_and_removed(cache: &impl ProjectionCache, memory: Memory
     check(memory, cache.get(other).expect("get"), b"other", "the entry beside it");
 }
 
-fn entries_of_any_bytes_come_back(cache: &impl ProjectionCache, memory: Memory) {
+fn entries_of_any_bytes_come_back(
+    cache: &impl ProjectionCache,
+    memory: Memory,
+    entry_bytes_max: usize,
+) {
     let key = &keys()[2];
     let all_bytes: Vec<u8> = (0..=255).collect();
-    for entry in [&[][..], &[0], &all_bytes, &vec![7; 100_000]] {
+    for entry in [&[][..], &[0], &all_bytes, &vec![7; entry_bytes_max]] {
         cache.put(key, entry).expect("put");
         check(memory, cache.get(key).expect("get"), entry, "the bytes");
     }
+    let larger = vec![8; entry_bytes_max + 1];
+    cache.put(key, &larger).expect("one that is too large is forgotten");
+    let found = cache.get(key).expect("get");
+    assert!(found.is_none_or(|found| found == larger), "the one before it is not served");
     cache.remove(key).expect("remove");
 }
 
-fn what_is_durable_outlives_the_cache<C: ProjectionCache>(memory: Memory, open: impl Fn() -> C) {
+fn what_is_durable_outlives_the_cache<C: ProjectionCache>(memory: Memory, open: &impl Fn() -> C) {
     let (kept, removed) = (&keys()[3], &keys()[4]);
     let cache = open();
     cache.put(kept, b"kept").expect("put");
@@ -127,6 +145,77 @@ fn what_is_durable_outlives_the_cache<C: ProjectionCache>(memory: Memory, open: 
         assert_eq!(found.as_deref(), Some(&b"kept"[..]), "it outlives the cache");
         assert_eq!(cache.get(removed).expect("get"), None, "and what was removed does not");
     }
+}
+
+const NOTED: EventKind = EventKind::new(1, 7);
+
+/// Depends on the order of the events as well as on their number.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Trail {
+    hash: u64,
+    events: u64,
+    payload_bytes: u64,
+}
+
+impl EventSourced for Trail {
+    const NAME: &'static str = "trail";
+
+    fn apply(&mut self, event: &SourceEvent<'_>) -> Result<(), CodecError> {
+        self.hash = self.hash.wrapping_mul(31).wrapping_add(event.sequence().get());
+        self.events += 1;
+        self.payload_bytes += event.payload().map_or(0, <[u8]>::len) as u64;
+        Ok(())
+    }
+}
+
+/// A log that grows, loses events and starts again, and a cache of it that fails, lies and starts
+/// again too: every answer is that of a replay.
+fn faults_cost_time_never_correctness<C: ProjectionCache>(open: &impl Fn() -> C) {
+    for (seed, faults_percent) in [(1, 0), (2, 20), (3, 60)] {
+        let storage = MemoryStorage::new();
+        let mut log = open_small(&storage, seed);
+        let mut cache = FaultyCache::new(open(), seed, faults_percent);
+        for step in 0..300_u64 {
+            let entity = format!("e:{}", cache.random(4));
+            match cache.random(24) {
+                0 => {
+                    drop(log);
+                    log = open_small(&storage, 1_000 * seed + step);
+                }
+                1 => {
+                    let FaultyCache { inner, random, before, .. } = cache;
+                    drop(inner);
+                    cache = FaultyCache { inner: open(), random, faults_percent, before };
+                }
+                2 => lose_or_merge(&mut log, cache.random(3)),
+                3..9 => assert_is_replay(&log.reader(), &cache, &entity),
+                _ => {
+                    append_payload(&mut log, &entity, "s", NOTED, Payload::raw("a few bytes"));
+                }
+            }
+        }
+        for entity in ["e:0", "e:1", "e:2", "e:3", "e:9"] {
+            assert_is_replay(&log.reader(), &cache, entity);
+        }
+    }
+}
+
+fn lose_or_merge(log: &mut MemoryLog, which: usize) {
+    let third = |event: &EventRef<'_>| event.sequence().get().is_multiple_of(3);
+    compact(
+        log,
+        match which {
+            0 => CompactionStrategy::Merge,
+            1 => CompactionStrategy::Retention(Arc::new(move |event| !third(event))),
+            _ => CompactionStrategy::Erase(Arc::new(third)),
+        },
+    );
+}
+
+fn assert_is_replay(reader: &Reader<MemoryStorage>, cache: &dyn ProjectionCache, entity: &str) {
+    let found = Projector::new(reader).with_cache(cache, 0).project_cached::<Trail>(entity);
+    let replayed = reader.project::<Trail>(entity).expect("a replay");
+    assert_eq!(found.expect("a projection"), replayed, "{entity}");
 }
 
 /// A cache that now and then fails, forgets, damages what it gives, or gives what it had before
@@ -197,5 +286,9 @@ impl<C: ProjectionCache> ProjectionCache for FaultyCache<C> {
 
     fn remove(&self, key: &ProjectionKey) -> Result<(), CacheError> {
         if self.goes_wrong() { Ok(()) } else { self.inner.remove(key) }
+    }
+
+    fn as_checkpoints(&self) -> Option<&CheckpointCache> {
+        self.inner.as_checkpoints()
     }
 }

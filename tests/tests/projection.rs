@@ -302,10 +302,10 @@ fn b27_projections_lift_older_payloads() {
 
 #[test]
 fn the_caches_of_the_core_keep_the_contract() {
-    projection_cache_contract(Memory::Nothing, || NoCache);
-    projection_cache_contract(Memory::WhileOpen, || MemoryCache::new(1 << 20));
+    projection_cache_contract(Memory::Nothing, 0, || NoCache);
+    projection_cache_contract(Memory::WhileOpen, 100_000, || MemoryCache::new(1 << 20));
     let shared = std::sync::Arc::new(MemoryCache::new(1 << 20));
-    projection_cache_contract(Memory::Durable, || std::sync::Arc::clone(&shared));
+    projection_cache_contract(Memory::Durable, 100_000, || std::sync::Arc::clone(&shared));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a cache of projections is asked for, the keys it is asked by, and how it may fail.
 
-use super::EventSourced;
+use super::{CheckpointCache, EventSourced};
 use crate::model::{Hash, Region};
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -36,6 +36,12 @@ pub trait ProjectionCache {
     ///
     /// Whatever fails.
     fn remove(&self, key: &ProjectionKey) -> Result<(), CacheError>;
+
+    /// The entries that the store itself is to keep: those of a [`CheckpointCache`], by which a
+    /// store that is given any cache knows. No other cache needs this.
+    fn as_checkpoints(&self) -> Option<&CheckpointCache> {
+        None
+    }
 }
 
 macro_rules! forward_through_pointer {
@@ -51,6 +57,10 @@ macro_rules! forward_through_pointer {
 
             fn remove(&self, key: &ProjectionKey) -> Result<(), CacheError> {
                 (**self).remove(key)
+            }
+
+            fn as_checkpoints(&self) -> Option<&CheckpointCache> {
+                (**self).as_checkpoints()
             }
         }
     )*};
@@ -185,9 +195,8 @@ pub enum CacheFault {
     /// The entry has looked at events that the log has lost since, or changed.
     #[error("the cached entry is of events that the log no longer has")]
     OtherHistory,
-    /// A compaction has rewritten events that the entry was made from: some may be erased or
-    /// dropped.
-    #[error("the cached entry is from before a compaction")]
+    /// A compaction has erased or dropped events that the entry was, or may have been, made from.
+    #[error("the cached entry is from before a compaction that erased or dropped events")]
     Rewritten,
     /// The state in the entry is none of this projection: its code has changed, and not its
     /// version.

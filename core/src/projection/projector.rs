@@ -4,7 +4,7 @@ use super::cache::{CacheFault, NoCache, ProjectionCache, ProjectionKey};
 use super::entry::{self, Loaded};
 use super::{CachedState, EventSourced, Projected, Source};
 use crate::log::{Reader, StoreError};
-use crate::model::{Region, Upcasts};
+use crate::model::{Region, Sequence, Upcasts, Version};
 use crate::storage::Storage;
 
 /// How old a cached state may be.
@@ -176,6 +176,49 @@ impl<'a, S: Storage> Projector<'a, S> {
         region: &Region,
     ) -> Result<Projected<T>, StoreError> {
         self.cached(&ProjectionKey::region::<T>(region), &Source::region::<T>(region))
+    }
+
+    /// As [`project_cached`](Projector::project_cached), unless nothing has changed: `None` where
+    /// the entity has no event behind `since`, which costs a look at the index and no more.
+    /// [`Projected::version`] is what to name the next time.
+    ///
+    /// # Errors
+    ///
+    /// As [`project`](Projector::project), and never because of the cache.
+    pub fn project_if_changed<T: CachedState>(
+        &self,
+        entity: &str,
+        since: Option<Version>,
+    ) -> Result<Option<Projected<T>>, StoreError> {
+        let head = self.reader.head(entity)?.map(|head| head.version);
+        if head <= since {
+            return Ok(None);
+        }
+        let projected = self.project_cached::<T>(entity)?;
+        // A state that is let be stale may have no more than the caller has.
+        Ok(projected.filter(|projected| projected.version > since))
+    }
+
+    /// As [`project_region_cached`](Projector::project_region_cached), unless nothing has
+    /// changed: `None` where no event behind `since` is taken in. [`Projected::position`] is what
+    /// to name the next time.
+    ///
+    /// # Errors
+    ///
+    /// As [`project`](Projector::project), and never because of the cache.
+    pub fn project_region_if_changed<T: CachedState>(
+        &self,
+        region: &Region,
+        since: Option<Sequence>,
+    ) -> Result<Option<Projected<T>>, StoreError> {
+        let relevant = Source::region::<T>(region).region;
+        let first = since.map_or(Some(Sequence::ZERO), Sequence::checked_next);
+        let Some(first) = first else { return Ok(None) };
+        if self.reader.query(&relevant).starting_at(first).next_with(|_| ())?.is_none() {
+            return Ok(None);
+        }
+        let projected = self.project_region_cached::<T>(region)?;
+        Ok(Some(projected).filter(|projected| projected.sequence > since))
     }
 
     fn replay<T: EventSourced>(&self, source: Source) -> Result<Projected<T>, StoreError> {

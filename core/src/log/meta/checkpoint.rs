@@ -87,6 +87,11 @@ impl<S: Storage, H: Host> Log<S, H> {
         names.filter_map(|(name, _)| core::str::from_utf8(name).ok())
     }
 
+    /// The names and values of all checkpoints of projections, by name.
+    pub fn projection_checkpoints(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.meta.values().behind(Namespace::Projection.prefix())
+    }
+
     /// Sets a checkpoint to a value of up to 64 KiB.
     ///
     /// Whoever writes down how far it has read should see to it that those events are on stable
