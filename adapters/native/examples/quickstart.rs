@@ -23,7 +23,7 @@
 
 use annals::{
     AppendOptions, CodecError, Coordinate, EventKind, EventPayload, EventSourced, ExpectedVersion,
-    Region, SourceEvent, Store, StoreConfig, VerifyOptions,
+    Freshness, Region, SourceEvent, Store, StoreConfig, VerifyOptions,
 };
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
@@ -42,7 +42,7 @@ impl EventPayload for ItemAdded {
 }
 
 /// A state that is made from events, by taking in one after the other.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Total {
     items: u64,
     cents: u64,
@@ -106,8 +106,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
 
-    let total = store.project::<Total>("order:5")?.ok_or("the order is known")?.state;
-    println!("5. Their projection: {} items, {} cents.", total.items, total.cents);
+    let total = store.project::<Total>("order:5", Freshness::Consistent)?;
+    let Total { items, cents } = total.ok_or("the order is known")?.state;
+    println!("5. Their projection: {items} items, {cents} cents.");
 
     // Closing is polite, not necessary: what was acknowledged survives a crash, too.
     store.close()?;

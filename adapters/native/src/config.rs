@@ -1,7 +1,7 @@
 //! How a store is opened and kept.
 
 use crate::SyncMode;
-use annals_core::{LogConfig, StoreError};
+use annals_core::{LogConfig, StoreError, Upcasts};
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -131,6 +131,8 @@ pub struct StoreConfig {
     pub clock: Option<Clock>,
     /// What happens when a commit panics: three restarts a minute, by default.
     pub restart_policy: RestartPolicy,
+    /// What lifts payloads of older versions when projections read them: nothing by default.
+    pub upcasts: Upcasts,
 }
 
 impl std::fmt::Debug for StoreConfig {
@@ -146,6 +148,7 @@ impl std::fmt::Debug for StoreConfig {
             .field("subscription_capacity", &self.subscription_capacity)
             .field("clock", &self.clock.as_ref().map(|_| "custom"))
             .field("restart_policy", &self.restart_policy)
+            .field("upcasts", &self.upcasts)
             .finish()
     }
 }
@@ -176,6 +179,7 @@ impl StoreConfig {
             subscription_capacity: 1_024,
             clock: None,
             restart_policy: RestartPolicy::default(),
+            upcasts: Upcasts::new(),
         }
     }
 
@@ -189,6 +193,7 @@ impl StoreConfig {
         with_write_queue_capacity write_queue_capacity usize,
         with_subscription_capacity subscription_capacity usize,
         with_restart_policy restart_policy RestartPolicy,
+        with_upcasts upcasts Upcasts,
     }
 
     /// Takes the time from `clock`: microseconds since 1970.

@@ -62,7 +62,11 @@
 //! | an event back | [`Store::get`], [`Store::get_at`] |
 //! | the events of something | [`Store::stream`], [`Store::query`] |
 //! | the newest version of a stream | [`Store::head`] |
-//! | a state from events | [`EventSourced`], [`Store::project`] |
+//! | a state from events | [`EventSourced`], [`Store::project`], [`Store::project_region`] |
+//! | not to make a state anew each time | [`Store::open_with_cache`], [`CheckpointCache`] |
+//! | a state only if it has changed | [`Store::project_if_changed`] |
+//! | a state that follows the log | [`Store::watch`] |
+//! | to read what an older program wrote | [`Upcasts`], [`StoreConfig::with_upcasts`] |
 //! | to go on where you stopped | [`Store::cursor`] |
 //! | all events, those to come too | [`Store::follow`] |
 //! | the newest events as they come, some lost if you are slow | [`Store::subscribe`] |
@@ -77,6 +81,34 @@
 //! | a life with states | [`define_state_machine!`], [`Store::apply_transition`] |
 //! | a store for a test | [`Store::in_memory`] |
 //!
+//! # Features
+//!
+//! None is on by default, and none changes a byte on disk.
+//!
+//! | feature | what |
+//! | --- | --- |
+//! | `derive` | `#[derive(EventPayload)]` |
+//! | `redb` | `RedbCache`, a cache of projections in a `redb` database: pages with checksums |
+//! | `heed` | `HeedCache`, one in LMDB: the fastest to read |
+//!
+//! With `derive`, a type says in one line what it is, and a second type of the same kind or name in
+//! the crate does not compile:
+//!
+#![cfg_attr(feature = "derive", doc = "```")]
+#![cfg_attr(not(feature = "derive"), doc = "```ignore")]
+//! use annals::{EventKind, EventPayload};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize, EventPayload)]
+//! #[event(category = 1, type_id = 2, version = 3, name = "order.placed", format = "json")]
+//! struct OrderPlaced {
+//!     cents: u64,
+//! }
+//!
+//! assert_eq!(OrderPlaced::KIND, EventKind::new(1, 2));
+//! assert_eq!(OrderPlaced::NAME, Some("order.placed"));
+//! ```
+//!
 //! # When something goes wrong
 //!
 //! Every call says what it can fail with, and [`StoreError`] tells apart what you would handle
@@ -87,6 +119,8 @@
 //!
 //! The rules are those of `annals-core`, which this crate re-exports whole.
 
+#[cfg(any(feature = "redb", feature = "heed"))]
+mod cache;
 mod cancel;
 mod config;
 mod fs_storage;
@@ -97,6 +131,10 @@ mod store;
 // The native durability has an interval besides what the core knows.
 pub use annals_core::*;
 pub use cancel::Cancel;
+#[cfg(feature = "derive")]
+pub use annals_derive::EventPayload;
+#[cfg(any(feature = "redb", feature = "heed"))]
+pub use cache::*;
 pub use config::{Clock, Durability, RestartPolicy, StoreConfig};
 pub use fs_storage::{FsFile, FsOpenError, FsOptions, FsStorage, SyncMode};
 pub use host::SystemHost;
@@ -105,5 +143,5 @@ pub use store::{
     BackgroundCompaction, BatchTicket, CommitMode, Consumer, ConsumerConfig, ConsumerError,
     ConsumerStatus, Follow, FollowError, GuardedStore, PolicyError, ReactConfig, ReactError,
     ReactSource, ReactSummary, Reactor, RegionChange, StartAt, StateCheck, Store, Subscription,
-    Ticket, TransitionOptions,
+    Ticket, TransitionOptions, Watch,
 };

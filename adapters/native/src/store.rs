@@ -9,10 +9,12 @@ mod erase;
 mod follow;
 mod keep;
 mod policy;
+mod project;
 mod read;
 mod request;
 mod signal;
 mod ticket;
+mod watch;
 mod worker;
 mod write;
 
@@ -24,14 +26,19 @@ pub use follow::{
 };
 pub use policy::{GuardedStore, PolicyError, StateCheck, TransitionOptions};
 pub use ticket::{BatchTicket, Ticket};
+pub use watch::Watch;
 
 use crate::config::{Durability, StoreConfig};
 use crate::fs_storage::{FsOpenError, FsOptions, FsStorage};
 use crate::host::SystemHost;
-use annals_core::{EventKind, MemoryStorage, ReadOnlyLog, Recovery, Storage, StoreError, StoreId};
+use annals_core::{
+    EventKind, MemoryStorage, NoCache, ProjectionCache, ReadOnlyLog, Recovery, Storage, StoreError,
+    StoreId,
+};
 use background::BackgroundThread;
 use commit::{Calls, Committer};
 use parking_lot::{Mutex, RwLock};
+use project::Projecting;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -79,6 +86,7 @@ struct Workers {
     leader: Option<Worker>,
     filler: Option<Worker>,
     interval: Option<Worker>,
+    saver: Option<Worker>,
 }
 
 /// What the store's threads share.
@@ -89,6 +97,16 @@ pub(crate) struct Inner<S: Storage> {
     subscription_capacity: usize,
     /// The consumers that somebody holds, by name.
     consumers: Mutex<BTreeSet<String>>,
+    projecting: Projecting,
+}
+
+impl<S: Storage> Inner<S> {
+    fn close(&self) -> Result<(), StoreError> {
+        if !self.committer.is_closed() {
+            self.projecting.save(&self.committer);
+        }
+        self.committer.close()
+    }
 }
 
 impl<S: Storage> std::fmt::Debug for Store<S> {
@@ -109,11 +127,38 @@ impl Store {
     /// [`StoreError::Locked`] where another writer has it; [`StoreError::Corruption`] with file
     /// and offset; [`StoreError::NewerFormat`]; storage errors.
     pub fn open(config: StoreConfig) -> Result<Self, StoreError> {
+        Store::open_with_cache(config, NoCache)
+    }
+
+    /// As [`open`](Store::open), with a cache for projections: a
+    /// [`MemoryCache`](crate::MemoryCache), a [`CheckpointCache`](crate::CheckpointCache) that the
+    /// store keeps itself, with the features of their names a `RedbCache` or a `HeedCache`, an
+    /// [`Arc`] of one that several stores share, or your own [`ProjectionCache`].
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Store::open), and never because of the cache.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use annals::{CheckpointCache, Store, StoreConfig};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path();
+    /// let in_the_store = CheckpointCache::new(4 * 1024 * 1024);
+    /// let store = Store::open_with_cache(StoreConfig::new(path), in_the_store)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_with_cache(
+        config: StoreConfig,
+        cache: impl ProjectionCache + Send + Sync + 'static,
+    ) -> Result<Self, StoreError> {
         config.check()?;
         let options =
             FsOptions::default().with_fd_budget(config.fd_budget).with_sync_mode(config.sync_mode);
         let storage = FsStorage::open(&config.data_dir, options).map_err(fs_error)?;
-        Store::open_in(storage, config)
+        Store::open_in_with_cache(storage, config, cache)
     }
 
     /// Opens the store in `config.data_dir` for reading, beside a writer in this process or
@@ -185,10 +230,26 @@ where
     /// # Errors
     ///
     /// As [`Store::open`], but for the lock.
-    #[expect(clippy::needless_pass_by_value, reason = "as Store::open, which owns its config")]
     pub fn open_in(storage: S, config: StoreConfig) -> Result<Self, StoreError> {
+        Store::open_in_with_cache(storage, config, NoCache)
+    }
+
+    /// As [`open_in`](Store::open_in), with a cache for projections as in
+    /// [`open_with_cache`](Store::open_with_cache).
+    ///
+    /// # Errors
+    ///
+    /// As [`open_in`](Store::open_in).
+    #[expect(clippy::needless_pass_by_value, reason = "as Store::open, which owns its config")]
+    pub fn open_in_with_cache(
+        storage: S,
+        config: StoreConfig,
+        cache: impl ProjectionCache + Send + Sync + 'static,
+    ) -> Result<Self, StoreError> {
         config.check()?;
         let host = SystemHost::new(config.clock.clone());
+        let cache: project::SharedCache = Arc::new(cache);
+        let projecting = Projecting::new(Arc::clone(&cache), config.upcasts.clone(), host.clone());
         let bell = Bell::default();
         let (leader, fill_bell) = (bell.clone(), Bell::default());
         let filler = fill_bell.clone();
@@ -204,14 +265,20 @@ where
             config.write_queue_capacity,
             calls,
         )?;
-        let (recovery, store_id) =
-            committer.with_log(|log| Ok((log.recovery().clone(), log.store_id())))?;
+        let (recovery, store_id) = committer.with_log(|log| {
+            if let Some(checkpoints) = cache.as_checkpoints() {
+                checkpoints.load(log);
+            }
+            Ok((log.recovery().clone(), log.store_id()))
+        })?;
         report(&recovery);
+        let saver = projecting.saver();
         let inner = Arc::new(Inner {
             committer,
             compacting: Mutex::default(),
             subscription_capacity: config.subscription_capacity,
             consumers: Mutex::default(),
+            projecting,
         });
         let mut workers = Workers::default();
         if config.durability == Durability::Durable {
@@ -219,6 +286,9 @@ where
         }
         if let Durability::Interval(period) = config.durability {
             workers.interval = Some(interval_worker(&inner, period)?);
+        }
+        if let Some(bell) = saver {
+            workers.saver = Some(save_worker(&inner, bell)?);
         }
         Ok(Store {
             inner,
@@ -266,14 +336,14 @@ impl<S: Storage> Store<S> {
     /// Storage errors. Nothing acknowledged is lost then; opening recovers.
     pub fn close(self) -> Result<(), StoreError> {
         self.stop_compactions();
-        self.inner.committer.close()
+        self.inner.close()
     }
 }
 
 impl<S: Storage> Drop for Store<S> {
     fn drop(&mut self) {
         self.stop_compactions();
-        if let Err(error) = self.inner.committer.close() {
+        if let Err(error) = self.inner.close() {
             tracing::warn!(%error, "closing the store failed; opening it again recovers");
         }
     }
@@ -315,6 +385,20 @@ where
         }
     };
     Worker::spawn("annals-fill", bell, None, act).map_err(|error| no_thread(&error))
+}
+
+fn save_worker<S>(inner: &Arc<Inner<S>>, bell: Bell) -> Result<Worker, StoreError>
+where
+    S: Storage + Send + Sync + 'static,
+    S::File: Send + Sync,
+{
+    let inner = Arc::downgrade(inner);
+    let act = move || {
+        if let Some(inner) = inner.upgrade() {
+            inner.projecting.save(&inner.committer);
+        }
+    };
+    Worker::spawn("annals-save", bell, None, act).map_err(|error| no_thread(&error))
 }
 
 fn report(recovery: &Recovery) {

@@ -160,9 +160,21 @@ impl<'a, S: Storage> Projector<'a, S> {
         &self,
         entity: &str,
     ) -> Result<Option<Projected<T>>, StoreError> {
-        let key = ProjectionKey::entity::<T>(entity);
-        let projected: Projected<T> = self.cached(&key, &Source::entity::<T>(entity))?;
+        let projected = self.project_or_default(entity)?;
         Ok(projected.sequence.is_some().then_some(projected))
+    }
+
+    /// As [`project_cached`](Projector::project_cached), with the default where the entity has no
+    /// event yet: to begin with, and to [`advance`](Projected::advance_with) from.
+    ///
+    /// # Errors
+    ///
+    /// As [`project`](Projector::project), and never because of the cache.
+    pub fn project_or_default<T: CachedState>(
+        &self,
+        entity: &str,
+    ) -> Result<Projected<T>, StoreError> {
+        self.cached(&ProjectionKey::entity::<T>(entity), &Source::entity::<T>(entity))
     }
 
     /// As [`project_region`](Projector::project_region), from the cache where it helps, and kept

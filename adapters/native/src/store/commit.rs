@@ -227,8 +227,12 @@ impl<S: Storage> Committer<S> {
         }
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
     fn check_open(&self) -> Result<(), StoreError> {
-        if self.closed.load(Ordering::Acquire) { Err(StoreError::Closed) } else { Ok(()) }
+        if self.is_closed() { Err(StoreError::Closed) } else { Ok(()) }
     }
 
     /// Runs `act` with the log, the queue left alone.

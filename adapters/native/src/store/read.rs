@@ -3,9 +3,9 @@
 use crate::parallel::verify_parallel;
 use crate::store::Store;
 use annals_core::{
-    Ancestors, CausalWalk, Cursor, Event, EventId, EventKind, EventSourced, LogDiagnostics,
-    LogStats, Projected, Query, Reader, Region, Sequence, Storage, StoreError, StreamHead,
-    VerifyOptions, VerifyProgress, VerifyReport,
+    Ancestors, CausalWalk, Cursor, Event, EventId, EventKind, LogDiagnostics, LogStats, Query,
+    Reader, Region, Sequence, Storage, StoreError, StreamHead, VerifyOptions, VerifyProgress,
+    VerifyReport,
 };
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -94,30 +94,6 @@ impl<S: Storage> Store<S> {
     /// A place in a region, before its first event: poll it with [`Store::reader`].
     pub fn cursor(&self, region: &Region) -> Cursor {
         Cursor::at(region.clone(), None)
-    }
-
-    /// The state that the events of one entity make; `None` where it has none.
-    ///
-    /// # Errors
-    ///
-    /// What the projection refuses; storage errors and corruption.
-    pub fn project<T: EventSourced>(
-        &self,
-        entity: &str,
-    ) -> Result<Option<Projected<T>>, StoreError> {
-        self.reader().project(entity)
-    }
-
-    /// The state that the events of a region make.
-    ///
-    /// # Errors
-    ///
-    /// As [`project`](Store::project).
-    pub fn project_region<T: EventSourced>(
-        &self,
-        region: &Region,
-    ) -> Result<Projected<T>, StoreError> {
-        self.reader().project_region(region)
     }
 
     /// What led to an event: its causation, that one's, and so on, `limit` events at most.
