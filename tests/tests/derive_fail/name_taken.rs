@@ -1,0 +1,16 @@
+use annals::EventPayload;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, EventPayload)]
+#[event(category = 1, type_id = 2, name = "order.placed")]
+struct OrderPlaced {
+    cents: u64,
+}
+
+#[derive(Serialize, Deserialize, EventPayload)]
+#[event(category = 1, type_id = 3, name = "order.placed")]
+struct OrderPlacedAgain {
+    cents: u64,
+}
+
+fn main() {}
