@@ -3,9 +3,11 @@
 //! Every option is described here and nowhere else; the commands read the values.
 
 use crate::failure::Failure;
+use crate::project::parse_path;
 use crate::region_args::RegionArgs;
 use crate::time::TimeUnit;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use serde_json_path::JsonPath;
 use std::path::{Path, PathBuf};
 
 const EXIT_CODES: &str = "\
@@ -62,6 +64,12 @@ pub(crate) enum Command {
     Streams(StreamsArgs),
     /// Count events, entities, scopes, kinds, bytes and segments
     Stats(StatsArgs),
+    /// Draw what led to an event and what it led to, or how the events of a filter belong together
+    #[command(after_help = GRAPH_EXAMPLES)]
+    Graph(GraphArgs),
+    /// Answer with one number or value from many events
+    #[command(long_about = PROJECT_LONG, after_help = PROJECT_EXAMPLES)]
+    Project(ProjectArgs),
     /// Check every byte, hash and index of the store
     #[command(after_help = VERIFY_EXIT_CODES)]
     Verify(VerifyArgs),
@@ -258,6 +266,88 @@ pub(crate) struct StatsArgs {
     /// Print one object of JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+const GRAPH_EXAMPLES: &str = "\
+Examples:
+  annals graph 17 --store shop --format svg > why.svg
+  annals graph --store shop --correlation 0192f0c1-2b3c-7d4e-8f50-112233445566 --format mermaid
+  annals graph --store shop --entity order:5 --since 2024-01-01 | dot -Tpdf > order.pdf
+
+Without an ID and without a filter the graph has the oldest events of the store. Where the limit \
+cuts it, the graph says so, and so does a note on stderr. Graphviz draws larger graphs better than \
+--format svg does.";
+
+#[derive(Debug, Args)]
+pub(crate) struct GraphArgs {
+    /// The event to explain: a UUID, `event:` and 32 hex digits, or a sequence such as 17
+    #[arg(value_name = "ID", conflicts_with = "RegionArgs")]
+    pub(crate) id: Option<String>,
+    /// How to write the graph
+    #[arg(long, default_value = "dot")]
+    pub(crate) format: GraphFormat,
+    /// At most so many events: of an event, causes first and the nearest first; else the oldest
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 200,
+        value_parser = clap::value_parser!(u64).range(1..=100_000)
+    )]
+    pub(crate) limit: u64,
+    #[command(flatten)]
+    pub(crate) region: RegionArgs,
+}
+
+/// How a graph is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphFormat {
+    /// The language of Graphviz
+    Dot,
+    /// For Markdown
+    Mermaid,
+    /// Nodes and edges, for programs
+    Json,
+    /// A picture
+    Svg,
+}
+
+const PROJECT_LONG: &str = "\
+Answer with one number or value from many events.
+
+A path is JSONPath (RFC 9535), such as $.total or $.lines[*].cents, into payloads that are JSON. \
+Numbers are added exactly, as decimals; text that is a number, as in all fields of an imported \
+CSV, counts as one. Where events have none, a note on stderr says how many.";
+
+const PROJECT_EXAMPLES: &str = "\
+Examples:
+  annals project --store shop --entity order:5 --count
+  annals project --store shop --stream order:5 --last '$.status'
+  annals project --store shop --kind order.paid --since 2024-01-01 --sum '$.cents'";
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("reduction").required(true))]
+pub(crate) struct ProjectArgs {
+    /// How many events there are
+    #[arg(long, group = "reduction")]
+    pub(crate) count: bool,
+    /// The value at a path in the newest event that has one; without a path, its payload
+    #[arg(
+        long,
+        value_name = "JSON_PATH",
+        num_args = 0..=1,
+        default_missing_value = "$",
+        value_parser = parse_path,
+        group = "reduction"
+    )]
+    pub(crate) last: Option<JsonPath>,
+    /// The sum of the numbers at a path
+    #[arg(long, value_name = "JSON_PATH", value_parser = parse_path, group = "reduction")]
+    pub(crate) sum: Option<JsonPath>,
+    /// Print one object of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) region: RegionArgs,
 }
 
 const VERIFY_EXIT_CODES: &str = "\

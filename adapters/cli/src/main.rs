@@ -7,12 +7,14 @@ mod args;
 mod event_json;
 mod event_table;
 mod failure;
+mod graph;
 mod import;
 mod json_text;
 mod kind_names;
 mod open;
 mod output;
 mod progress;
+mod project;
 mod query;
 mod region_args;
 mod show;
@@ -53,6 +55,8 @@ fn run(cli: &Cli, out: &mut Output) -> Result<Code, Failure> {
         Command::Query(args) => query::run(store, args, out),
         Command::Streams(args) => streams::run(store, args, out),
         Command::Stats(args) => stats::run(store, args, out),
+        Command::Graph(args) => graph::run(store, args, out),
+        Command::Project(args) => project::run(store, args, out),
         Command::Verify(args) => verify::run(store, args, out),
     }
 }

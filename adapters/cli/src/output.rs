@@ -4,7 +4,7 @@
 //! [`Failure`] like any other and never a panic.
 
 use crate::failure::Failure;
-use console::Term;
+use console::{Style, Term};
 use serde::Serialize;
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
@@ -53,6 +53,11 @@ impl Output {
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         Ok(self.writer.flush()?)
     }
+}
+
+/// A word on stderr about an answer that is not the whole one.
+pub(crate) fn note(text: impl fmt::Display) {
+    eprintln!("{} {text}", Style::new().for_stderr().yellow().bold().apply_to("note:"));
 }
 
 /// A number with commas between its thousands.

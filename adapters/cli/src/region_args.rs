@@ -55,6 +55,11 @@ pub(crate) struct RegionArgs {
 }
 
 impl RegionArgs {
+    /// The correlation that is asked for.
+    pub(crate) fn correlation(&self) -> Option<EventId> {
+        self.correlation
+    }
+
     /// The region that the options say, with the names of kinds as the store knows them.
     ///
     /// # Errors

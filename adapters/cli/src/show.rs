@@ -29,7 +29,8 @@ pub(crate) fn run(dir: &Path, args: &ShowArgs, out: &mut Output) -> Result<Code,
     Ok(Code::Done)
 }
 
-fn find(reader: &Reader<FsStorage>, id: &str, dir: &Path) -> Result<Event, Failure> {
+/// The event that a person means: by its id, or by its sequence.
+pub(crate) fn find(reader: &Reader<FsStorage>, id: &str, dir: &Path) -> Result<Event, Failure> {
     let digits = id.strip_prefix('#').unwrap_or(id);
     let found: Result<Event, StoreError> = if let Ok(sequence) = digits.parse() {
         reader.get_at(Sequence::new(sequence))

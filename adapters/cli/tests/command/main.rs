@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod damage;
+mod graph;
 mod import;
 mod import_bad;
 mod look;
+mod project;
 mod real_data;
 mod runner;
