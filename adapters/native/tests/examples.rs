@@ -51,6 +51,11 @@ fn saga_prints_what_it_says() {
     assert_eq!(printed("saga"), promised(include_str!("../examples/saga.rs")));
 }
 
+#[test]
+fn read_model_prints_what_it_says() {
+    assert_eq!(printed("read_model"), promised(include_str!("../examples/read_model.rs")));
+}
+
 /// The lines, without their indentation.
 fn unindented(text: &str) -> Vec<&str> {
     text.lines().map(str::trim_start).collect()
