@@ -216,6 +216,59 @@ fn what_a_store_keeps_itself_is_saved_while_it_runs() {
     assert_eq!(meta_files(), 1);
 }
 
+/// Keeps what the events hold.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Texts(Vec<String>);
+
+impl EventSourced for Texts {
+    const NAME: &'static str = "texts";
+
+    fn apply(&mut self, event: &SourceEvent<'_>) -> Result<(), CodecError> {
+        let event: &annals::EventRef<'_> = event;
+        if event.payload().is_some() {
+            self.0.push(event.decode()?);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn b37_no_state_of_an_erased_payload_is_left_in_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = Arc::new(CheckpointCache::new(1 << 20));
+    let open = || Store::open_with_cache(config(dir.path()), Arc::clone(&cache)).unwrap();
+    let holds_secret = || {
+        std::fs::read_dir(dir.path()).unwrap().any(|file| {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            bytes.windows(9).any(|window| window == b"my-secret")
+        })
+    };
+    let texts = |store: &Store, entity: &str| {
+        store.project::<Texts>(entity, Freshness::Consistent).unwrap().unwrap().state.0
+    };
+    let store = open();
+    for entity in ["person:1", "person:2"] {
+        let at = Coordinate::new(entity, "crm").unwrap();
+        store.append(&at, EventKind::new(1, 1), "my-secret").unwrap();
+    }
+    assert_eq!(texts(&store, "person:1"), ["my-secret"]);
+    store.close().unwrap();
+    assert!(cache.unsaved_bytes() == 0 && holds_secret());
+    let store = open();
+    assert_eq!(texts(&store, "person:2"), ["my-secret"], "this one is not saved yet");
+    // Somebody reads what there is, and has the state of it kept when all of it is gone.
+    let reader = store.reader();
+    store.erase(&Region::all()).unwrap();
+    let late = annals::Projector::new(&reader).with_cache(&cache, 0);
+    late.project_cached::<Texts>("person:1").unwrap().unwrap();
+    drop(reader);
+    assert!(cache.unsaved_bytes() > 0);
+    store.close().unwrap();
+    let store = open();
+    assert!(!holds_secret(), "neither in segments nor in checkpoints");
+    assert!(texts(&store, "person:1").is_empty() && texts(&store, "person:2").is_empty());
+}
+
 #[test]
 fn b26_the_stores_clock_says_how_old_a_state_is() {
     let now_us = Arc::new(AtomicI64::new(1_000_000));

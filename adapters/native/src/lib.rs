@@ -130,11 +130,11 @@ mod store;
 
 // The native durability has an interval besides what the core knows.
 pub use annals_core::*;
-pub use cancel::Cancel;
 #[cfg(feature = "derive")]
 pub use annals_derive::EventPayload;
 #[cfg(any(feature = "redb", feature = "heed"))]
 pub use cache::*;
+pub use cancel::Cancel;
 pub use config::{Clock, Durability, RestartPolicy, StoreConfig};
 pub use fs_storage::{FsFile, FsOpenError, FsOptions, FsStorage, SyncMode};
 pub use host::SystemHost;

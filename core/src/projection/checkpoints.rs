@@ -10,7 +10,8 @@
 //! ```
 
 use super::cache::{CacheError, ProjectionCache, ProjectionKey};
-use crate::log::{CheckpointName, Host, Log, MetaSync, StoreError};
+use super::entry;
+use crate::log::{CheckpointName, Host, Log, MetaSync, Reader, StoreError};
 use crate::model::Hash;
 use crate::storage::Storage;
 use crate::sync::Mutex;
@@ -144,6 +145,16 @@ impl CheckpointCache {
         inner.unsaved_bytes + inner.gone.len() * ENTRY_OVERHEAD
     }
 
+    /// Forgets everything, here and with the next save in the log: what to do before an
+    /// [erasure](Log::erase) ends, as `Store::erase` does by itself.
+    pub fn clear(&self) {
+        let mut inner = self.inner.lock();
+        while let Some((key, _)) = inner.entries.peek_lru() {
+            let key = *key;
+            inner.remove(&key);
+        }
+    }
+
     /// Takes over what the log has kept. What is here already stays.
     pub fn load<S: Storage, H: Host>(&self, log: &Log<S, H>) {
         let mut found: Vec<(u64, [u8; 32], &[u8])> =
@@ -162,13 +173,18 @@ impl CheckpointCache {
     }
 
     /// Has the log keep what has changed since the last time. It is written lazily
-    /// ([`MetaSync::Later`]): losing it costs time, nothing else.
+    /// ([`MetaSync::Later`]): losing it costs time, nothing else. A state made from events that were
+    /// dropped or erased meanwhile is not written, but forgotten.
     ///
     /// # Errors
     ///
     /// As [`Log::set_checkpoint`]. What was not written is written the next time.
     pub fn save<S: Storage, H: Host>(&self, log: &mut Log<S, H>) -> Result<(), StoreError> {
-        let Unsaved { gone, changed } = self.inner.lock().unsaved();
+        let Unsaved { gone, changed } = {
+            let (mut inner, reader) = (self.inner.lock(), log.reader());
+            inner.remove_lost(&reader);
+            inner.unsaved()
+        };
         for name in gone {
             let full = full_name(&name);
             log.remove_checkpoint(CheckpointName::projection(&full), MetaSync::Later)?;
@@ -218,6 +234,15 @@ impl Inner {
         }
     }
 
+    /// Removes what is not saved and must not be any more.
+    fn remove_lost<S: Storage>(&mut self, reader: &Reader<S>) {
+        let unsaved = self.entries.iter().filter(|(_, kept)| kept.unsaved);
+        let lost = unsaved.filter(|(_, kept)| entry::is_lost(&kept.entry, reader));
+        let lost: Vec<Hash> = lost.map(|(key, _)| *key).collect();
+        lost.iter().for_each(|key| self.remove(key));
+    }
+
+    /// What is gone, and what has changed, in the order in which it did.
     fn unsaved(&self) -> Unsaved {
         let unsaved = self.entries.iter().filter(|(_, kept)| kept.unsaved);
         let value_of = |kept: &Kept| [&kept.stamp.to_le_bytes(), kept.entry.as_slice()].concat();

@@ -93,6 +93,16 @@ pub(super) fn decode<T: CachedState, S: Storage>(
     Ok(Loaded { projected, checked_us })
 }
 
+/// Whether an entry was made from events that a log has dropped or erased since, or from those of
+/// another store: such a one may hold what must be nowhere any more. Bytes that are no entry hold
+/// nothing.
+pub(super) fn is_lost<S: Storage>(entry: &[u8], reader: &Reader<S>) -> bool {
+    let header = entry.strip_prefix(&[FORMAT]).map(postcard::take_from_bytes::<EntryHeader>);
+    let Some(Ok((header, _))) = header else { return false };
+    header.store_id != *reader.store_id().as_bytes()
+        || header.newest_loss != reader.newest_loss_before(header.next)
+}
+
 fn check<S: Storage>(header: &EntryHeader, reader: &Reader<S>) -> Result<(), CacheFault> {
     if header.store_id != *reader.store_id().as_bytes() {
         Err(CacheFault::OtherStore)

@@ -63,7 +63,12 @@ impl<S: Storage> Store<S> {
             let so_far = erasure.progress();
             let found = match erasure.step(&committer.reader(), || progress(&so_far))? {
                 ErasureStep::Erase(found) => found,
-                ErasureStep::Done => return committer.with_log(|log| log.finish_erasure(erasure)),
+                ErasureStep::Done => {
+                    return committer.with_log(|log| {
+                        self.inner.projecting.forget_saved();
+                        log.finish_erasure(erasure)
+                    });
+                }
                 // Stopped: there is nothing else that a step answers.
                 _ => return committer.with_log(|log| log.stop_erasure(&erasure)),
             };

@@ -68,6 +68,13 @@ impl Projecting {
         made
     }
 
+    /// Forgets what the log has kept, which is about to be gone.
+    pub(crate) fn forget_saved(&self) {
+        if let Some(checkpoints) = self.cache.as_checkpoints() {
+            checkpoints.clear();
+        }
+    }
+
     /// Has the log keep what has changed in a cache that the store keeps itself. That it can't
     /// costs time when the store is opened again, and nothing else.
     pub(crate) fn save<S: Storage>(&self, committer: &Committer<S>) {
