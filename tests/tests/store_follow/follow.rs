@@ -2,7 +2,7 @@
 
 use crate::{MemoryStore, PAID, PLACED, SENT, at, event, numbers, put, small_segments};
 use annals::{
-    Batch, CompactionConfig, CompactionStrategy, Durability, Event, Follow, FollowError,
+    Batch, CompactionConfig, CompactionStrategy, Durability, Event, EventKind, Follow, FollowError,
     MemoryStorage, Payload, Region, Sequence, Store, StoreConfig,
 };
 use annals_tests::process::without_hanging;
@@ -132,6 +132,18 @@ fn b31_closing_wakes_every_follow_that_waits() {
         for thread in threads {
             assert_eq!(thread.join().unwrap(), 2);
         }
+    });
+}
+
+#[test]
+fn b31_the_record_of_an_erasure_wakes_who_waits_for_it() {
+    without_hanging(|| {
+        let store = small_segments(|config| config);
+        put(&store, "order:1", PLACED);
+        let mut follow = store.follow(&Region::all().kind(EventKind::ERASURE), None);
+        let waiting = std::thread::spawn(move || follow.recv().unwrap().sequence());
+        store.erase(&Region::entity("order:1")).unwrap();
+        assert_eq!(waiting.join().unwrap(), Sequence::new(1));
     });
 }
 

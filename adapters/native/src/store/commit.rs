@@ -194,12 +194,12 @@ impl<S: Storage> Committer<S> {
         let batches: Vec<BatchRef<'_>> =
             queued.iter().map(|request| request.batch_ref()).chain(own).collect();
         let mut answers: Vec<Option<Answer>> = batches.iter().map(|_| None).collect();
+        let end_before = self.feed.end();
         let led = guard(&mut writer, |log| {
             commit_batches(log, &batches, &mut answers);
             Ok(())
         });
-        // A panic may have come after a write: then starting over has found its events.
-        let moved = led.is_err() || answers.iter().flatten().any(Result::is_ok);
+        let moved = self.feed.end() != end_before;
         let failure = led.err().unwrap_or(StoreError::Closed);
         let mut answers =
             answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(failure.clone())));
@@ -241,8 +241,14 @@ impl<S: Storage> Committer<S> {
         act: impl FnOnce(&mut NativeLog<S>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut writer = self.writer.lock();
+        let end_before = self.feed.end();
         let result = guard(&mut writer, act);
+        // An erasure appends its record, and starting over finds what a panic left.
+        let moved = self.feed.end() != end_before;
         self.let_go(writer);
+        if moved {
+            self.feed.signal.raise();
+        }
         result
     }
 

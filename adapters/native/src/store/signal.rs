@@ -5,7 +5,7 @@
 //! looks at one number; where nobody waits that is all. Nobody's waker runs under a lock: it is
 //! a stranger's code, and may panic or come back here.
 
-use annals_core::{Reader, Readers, Storage};
+use annals_core::{Reader, Readers, Sequence, Storage};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,6 +31,11 @@ impl<S: Storage> Clone for Feed<S> {
 impl<S: Storage> Feed<S> {
     pub(crate) fn new(readers: Readers<Arc<S>>) -> Self {
         Feed { readers, signal: Arc::default() }
+    }
+
+    /// The sequence behind the last event that is committed.
+    pub(crate) fn end(&self) -> Sequence {
+        self.readers.end()
     }
 
     /// A reader of everything that is committed.
