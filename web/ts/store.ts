@@ -146,6 +146,8 @@ export class Store implements EventStore {
 
   onStatus(listener: (status: Status) => void): () => void {
     const own = (status: Status) => listener(status);
+    // Nobody has been told of what changed while nobody listened.
+    if (this.#listeners.size === 0) this.#told = this.status;
     this.#listeners.add(own);
     return () => { this.#listeners.delete(own); };
   }
@@ -180,6 +182,7 @@ export class Store implements EventStore {
         region, isBackward, after, end, eventsMax: Math.min(eventsMax, left), withChain: options.withChain ?? false,
       });
       const page = readPage(await this.#ask(request, options.signal));
+      this.#session.noteEnd(page.end);
       yield page;
       if (page.isDone) return;
       left -= page.events.length;

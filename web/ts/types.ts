@@ -216,6 +216,9 @@ export interface EventStore extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** A `Worker`, where the compiler knows of one: those who use `annals/node` need no types of the DOM. */
+type DedicatedWorker = typeof globalThis extends { Worker: { prototype: infer Known } } ? Known : never;
+
 export interface OpenOptions {
   /** The store's name: 1 to 64 letters, digits, `.`, `_` and `-`. */
   name: string;
@@ -226,7 +229,7 @@ export interface OpenOptions {
   /** What to do where there is no OPFS: throw `StorageUnavailable`, or use memory, as `status` then shows. */
   onUnavailable?: "throw" | "memory";
   /** Makes the dedicated worker, where the bundler can't find it. */
-  worker?: () => Worker;
+  worker?: () => DedicatedWorker;
   /** Where `annals.wasm` is, where the bundler can't find it. */
   wasmUrl?: string | URL;
   /** How tabs find each other: through a SharedWorker where there is one, or by broadcast. */

@@ -22,6 +22,9 @@ expectTypeOf(openDirectory).returns.resolves.toEqualTypeOf<EventStore>();
 expectTypeOf(openTestStore).returns.resolves.toEqualTypeOf<EventStore>();
 expectTypeOf(newId).returns.toEqualTypeOf<string>();
 openEventStore({ name: "shop", durability: "relaxed", storage: "opfs", onUnavailable: "memory", wasmUrl: new URL("x:y") });
+openEventStore({ name: "shop", worker: () => new Worker("worker.js") });
+// @ts-expect-error a worker is made, not given
+openEventStore({ name: "shop", worker: new Worker("worker.js") });
 // @ts-expect-error a store has a name
 openEventStore({});
 // @ts-expect-error there is no such storage
