@@ -1,5 +1,7 @@
 //! The proof of Annals.
 
+#[cfg(doctest)]
+mod book;
 pub mod conformance;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod corruption;
