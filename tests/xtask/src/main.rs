@@ -1,9 +1,11 @@
-//! What a developer of Annals runs: `cargo xtask test`, `setup` and `doctor`.
+//! What a developer of Annals runs: `cargo xtask test`, `bench`, `book`, `setup` and `doctor`.
 //!
 //! One file a sub-command, each with a `pub(crate) fn run`. To add one: write the file, add
 //! a variant to [`Task`] and an arm to `main`. To add a step to `test`: add it to
 //! [`steps::STEPS`]. Everything is installed under one folder of the user's cache, or by apt.
 
+mod bench;
+mod book;
 mod context;
 mod doctor;
 mod error;
@@ -39,6 +41,10 @@ struct Arguments {
 enum Task {
     /// Run everything that proves Annals: format, lints, tests, docs, no_std, wasm
     Test(test::Options),
+    /// Measure Annals beside its peers and the floor: tables, on a quiet machine
+    Bench(bench::Options),
+    /// Build the book in `docs/` with mdBook
+    Book,
     /// Install what `test` needs, and run nothing
     Setup,
     /// Show which tools are there, and how to get the others
@@ -49,6 +55,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = Context::new(arguments.wasm_toolchain).and_then(|context| match arguments.task {
         Task::Test(options) => test::run(&context, &options),
+        Task::Bench(options) => bench::run(&context, &options),
+        Task::Book => book::run(&context),
         Task::Setup => setup::run(&context),
         Task::Doctor => doctor::run(&context),
     });

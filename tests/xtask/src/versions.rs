@@ -9,6 +9,7 @@ use std::path::Path;
 use crate::error::{Result, XtaskError};
 
 pub(crate) const WASM_PACK: &str = "0.15.1";
+pub(crate) const MDBOOK: &str = "0.5.4";
 
 /// The target of everything that runs in a browser.
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";

@@ -14,6 +14,8 @@ pub(crate) struct CargoTool {
     pub(crate) package: &'static str,
     pub(crate) program: &'static str,
     pub(crate) version: String,
+    /// Whether what the package has besides its main job is built too.
+    pub(crate) default_features: bool,
 }
 
 impl CargoTool {
@@ -24,11 +26,13 @@ impl CargoTool {
                 package: "wasm-pack",
                 program: "wasm-pack",
                 version: versions::WASM_PACK.to_owned(),
+                default_features: true,
             },
             Self {
                 package: "wasm-bindgen-cli",
                 program: "wasm-bindgen",
                 version: versions::wasm_bindgen(context.root())?,
+                default_features: true,
             },
         ])
     }
@@ -63,6 +67,9 @@ impl CargoTool {
             .args(["install", "--quiet", "--force", self.package, "--version", &self.version])
             .arg("--root")
             .arg(context.tools());
+        if !self.default_features {
+            command.arg("--no-default-features");
+        }
         command
     }
 }
