@@ -12,9 +12,10 @@ pub(crate) struct Crc32 {
     state: crc::Digest<'static, u32, crc::Table<16>>,
 }
 
+/// Made when it is first used: 16 KiB of it in a wasm file would not compress.
 #[cfg(not(feature = "std"))]
-static TABLE: crc::Crc<u32, crc::Table<16>> =
-    crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISO_HDLC);
+static TABLE: spin::LazyLock<crc::Crc<u32, crc::Table<16>>> =
+    spin::LazyLock::new(|| crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISO_HDLC));
 
 impl Crc32 {
     /// The CRC of no bytes.
