@@ -3,8 +3,6 @@
 //! An answer begins with a status byte: 0 and what was asked for, or 1 and a failure. Names of
 //! kinds stand once an answer, in front of the events that use them.
 
-use std::collections::BTreeSet;
-
 use annals_core::{
     Admission, AppendReceipt, DagPosition, Event, EventFlags, EventId, EventKind, EventRef, Hash,
     LogStats, PayloadFormat, Reader, Recovery, Sequence, Storage,
@@ -34,7 +32,8 @@ pub(crate) fn finish(outcome: Result<Output, Failure>) -> Vec<u8> {
 pub(crate) struct EventPage {
     events: Output,
     count: u32,
-    kinds: BTreeSet<EventKind>,
+    /// Of the events, in their order; one behind the other only once.
+    kinds: Vec<EventKind>,
     with_hashes: bool,
 }
 
@@ -106,7 +105,9 @@ impl EventPage {
 
     fn put(&mut self, event: &Fields<'_>) {
         self.count += 1;
-        self.kinds.insert(event.kind);
+        if self.kinds.last() != Some(&event.kind) {
+            self.kinds.push(event.kind);
+        }
         let out = &mut self.events;
         let position = &event.position;
         out.u64(position.sequence.get());
@@ -136,7 +137,9 @@ impl EventPage {
     }
 
     /// Writes `kinds | count u32 | events`.
-    pub(crate) fn write<S: Storage>(self, out: &mut Output, reader: &Reader<S>) {
+    pub(crate) fn write<S: Storage>(mut self, out: &mut Output, reader: &Reader<S>) {
+        self.kinds.sort_unstable();
+        self.kinds.dedup();
         let named: Vec<_> =
             self.kinds.iter().filter_map(|kind| Some((*kind, reader.kind_name(*kind)?))).collect();
         out.count(named.len());

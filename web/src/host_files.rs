@@ -80,7 +80,7 @@ impl Storage for HostStorage {
         let names = self.files.list().map_err(|thrown| error("list", None, &thrown))?;
         let names = names.iter().filter_map(|name| name.as_string());
         let mut ids: Vec<FileId> = names.filter_map(|name| FileId::parse(&name)).collect();
-        ids.sort();
+        ids.sort_unstable();
         Ok(ids)
     }
 

@@ -141,7 +141,7 @@ impl OpfsUpkeep {
             }
         }
         // The newest of each kind first: those are written.
-        found.sort_by_key(|(id, _)| (std::cmp::Reverse(id.number), id.kind));
+        found.sort_unstable_by_key(|(id, _)| (std::cmp::Reverse(id.number), id.kind));
         let open_max = self.shared.options.handles_max.saturating_sub(SPARE_HANDLES);
         for (id, name) in found {
             let entry = if self.shared.open_count() < open_max {

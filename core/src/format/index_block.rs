@@ -162,18 +162,22 @@ impl Directory {
 pub struct IndexBlockWriter {
     stream: Vec<u8>,
     directory: Directory,
+    /// The column that is being written, so that packing it is compiled once.
+    values: Vec<u64>,
 }
 
 impl IndexBlockWriter {
     /// An index block of a segment of `ordinals` events, with all columns empty.
     pub fn new(ordinals: u32) -> Self {
         let directory = Directory { ordinals, columns: [ColumnRef::default(); Column::COUNT] };
-        IndexBlockWriter { stream: directory.encode(), directory }
+        IndexBlockWriter { stream: directory.encode(), directory, values: Vec::new() }
     }
 
     /// Writes a column of integers.
-    pub fn column(&mut self, column: Column, values: impl Iterator<Item = u64> + Clone) {
-        self.directory.columns[column as usize] = push_column(&mut self.stream, values);
+    pub fn column(&mut self, column: Column, values: impl Iterator<Item = u64>) {
+        self.values.clear();
+        self.values.extend(values);
+        self.directory.columns[column as usize] = push_column(&mut self.stream, &self.values);
     }
 
     /// Writes a column of bytes.

@@ -67,19 +67,12 @@ impl ColumnRef {
 }
 
 /// Appends a column of `values` to `stream`.
-pub(crate) fn push_column<I>(stream: &mut Vec<u8>, values: I) -> ColumnRef
-where
-    I: Iterator<Item = u64> + Clone,
-{
-    let (mut min, mut max, mut count) = (u64::MAX, 0, 0_u32);
-    for value in values.clone() {
-        min = min.min(value);
-        max = max.max(value);
-        count += 1;
-    }
-    if count == 0 {
+pub(crate) fn push_column(stream: &mut Vec<u8>, values: &[u64]) -> ColumnRef {
+    let (Some(min), Some(max)) = (values.iter().min(), values.iter().max()) else {
         return ColumnRef { offset: stream.len() as u64, ..ColumnRef::default() };
-    }
+    };
+    let (min, max) = (*min, *max);
+    let count = u32::try_from(values.len()).expect("a segment is below 4 GiB");
     let bits = u64::BITS - (max - min).leading_zeros();
     let width = if bits > 56 { 64 } else { bits };
     let column = ColumnRef {
@@ -89,15 +82,15 @@ where
         width: u8::try_from(width).unwrap_or(64),
     };
     if width > 0 {
-        push_bits(stream, values.map(|value| value - min), width);
+        push_bits(stream, values, min, width);
     }
     column
 }
 
-fn push_bits(stream: &mut Vec<u8>, values: impl Iterator<Item = u64>, width: u32) {
+fn push_bits(stream: &mut Vec<u8>, values: &[u64], min: u64, width: u32) {
     let (mut pending, mut held) = (0_u128, 0);
     for value in values {
-        pending |= u128::from(value) << held;
+        pending |= u128::from(value - min) << held;
         held += width;
         while held >= 32 {
             stream.extend_from_slice(&pending.to_le_bytes()[..4]);
@@ -130,7 +123,7 @@ mod tests {
         ) {
             let values: Vec<u64> = values.iter().map(|value| value >> shift).collect();
             let mut stream = alloc::vec![0xFF; lead];
-            let column = push_column(&mut stream, values.iter().copied());
+            let column = push_column(&mut stream, &values);
             prop_assert_eq!(stream.len() as u64, column.offset + column.byte_len());
             for (index, value) in values.iter().enumerate() {
                 prop_assert_eq!(read(&stream, &column, u32::try_from(index).unwrap()), *value);

@@ -14,7 +14,6 @@ use crate::log::segments::Segment;
 use crate::log::writer::Log;
 use crate::model::{EventKind, LimitError};
 use crate::storage::Storage;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -48,8 +47,10 @@ pub enum KindNameError {
 /// The names of one store, both ways.
 #[derive(Debug, Default)]
 pub(crate) struct KindNames {
-    by_kind: BTreeMap<EventKind, Arc<str>>,
-    by_name: BTreeMap<Arc<str>, EventKind>,
+    /// In the order of the kinds.
+    by_kind: Vec<(EventKind, Arc<str>)>,
+    /// In the order of the names.
+    by_name: Vec<(Arc<str>, EventKind)>,
 }
 
 impl KindNames {
@@ -72,15 +73,29 @@ impl KindNames {
 
     /// What speaks against naming this kind so: its other name, or the other kind of the name.
     fn conflict(&self, kind: EventKind, name: &str) -> Option<String> {
-        let other_name = self.by_kind.get(&kind).filter(|known| ***known != *name);
-        let other_kind = self.by_name.get(name).filter(|known| **known != kind);
-        other_name.map(ToString::to_string).or_else(|| other_kind.map(ToString::to_string))
+        let other_name = self.name_of(kind).filter(|known| ***known != *name);
+        let other_kind = self.kind_of(name).filter(|known| *known != kind);
+        other_name.map(ToString::to_string).or_else(|| other_kind.map(|kind| kind.to_string()))
     }
 
     fn insert(&mut self, kind: EventKind, name: &str) {
         let name: Arc<str> = name.into();
-        self.by_kind.insert(kind, Arc::clone(&name));
-        self.by_name.insert(name, kind);
+        if let Err(at) = self.by_kind.binary_search_by_key(&kind, |(kind, _)| *kind) {
+            self.by_kind.insert(at, (kind, Arc::clone(&name)));
+        }
+        if let Err(at) = self.by_name.binary_search_by(|(known, _)| known.cmp(&name)) {
+            self.by_name.insert(at, (name, kind));
+        }
+    }
+
+    fn name_of(&self, kind: EventKind) -> Option<&Arc<str>> {
+        let at = self.by_kind.binary_search_by_key(&kind, |(kind, _)| *kind).ok()?;
+        Some(&self.by_kind[at].1)
+    }
+
+    fn kind_of(&self, name: &str) -> Option<EventKind> {
+        let at = self.by_name.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
+        Some(self.by_name[at].1)
     }
 }
 
@@ -106,25 +121,25 @@ impl<S: Storage> Reader<S> {
     /// The name of a kind, as of now; `None` where it has none.
     #[must_use]
     pub fn kind_name(&self, kind: EventKind) -> Option<Arc<str>> {
-        self.shared.names.read().by_kind.get(&kind).cloned()
+        self.shared.names.read().name_of(kind).cloned()
     }
 
     /// The kind that has a name, as of now; `None` where none has.
     #[must_use]
     pub fn kind_named(&self, name: &str) -> Option<EventKind> {
-        self.shared.names.read().by_name.get(name).copied()
+        self.shared.names.read().kind_of(name)
     }
 
     /// All kinds that have names, in the order of their numbers.
     #[must_use]
     pub fn kind_names(&self) -> Vec<(EventKind, Arc<str>)> {
         let names = self.shared.names.read();
-        names.by_kind.iter().map(|(kind, name)| (*kind, Arc::clone(name))).collect()
+        names.by_kind.clone()
     }
 
     /// The kinds that occur among this reader's events, erased ones included.
-    fn kinds_in_use(&self) -> Result<BTreeSet<EventKind>, StoreError> {
-        let mut kinds = BTreeSet::new();
+    fn kinds_in_use(&self) -> Result<Vec<EventKind>, StoreError> {
+        let mut kinds = Vec::new();
         for at in 0..self.view.len() {
             match self.view.at(at) {
                 Some(Segment::Active(active)) => {
@@ -183,7 +198,7 @@ impl<S: Storage, H: Host> Log<S, H> {
         }
         let (conflict, known) = {
             let names = self.shared.names.read();
-            (names.conflict(kind, name), names.by_name.contains_key(name))
+            (names.conflict(kind, name), names.kind_of(name).is_some())
         };
         match conflict {
             Some(known) => Err(StoreError::NameConflict { kind, name: name.into(), known }),
@@ -216,10 +231,12 @@ impl<S: Storage, H: Host> Log<S, H> {
     fn free_kind(&self) -> Result<EventKind, StoreError> {
         let mut taken = self.reader.kinds_in_use()?;
         taken.extend(self.group.events.iter().map(|event| event.kind));
-        taken.extend(self.shared.names.read().by_kind.keys());
+        taken.extend(self.shared.names.read().by_kind.iter().map(|(kind, _)| *kind));
+        taken.sort_unstable();
+        taken.dedup();
         let all = (1..=0xF).flat_map(|category| TYPE_IDS.map(move |id| (category, id)));
         let kinds = all.filter_map(|(category, id)| EventKind::try_new(category, id).ok());
-        let free = kinds.into_iter().find(|kind| !taken.contains(kind));
+        let free = kinds.into_iter().find(|kind| taken.binary_search(kind).is_err());
         free.ok_or_else(|| LimitError::new("kinds", taken.len(), taken.len() + 1).into())
     }
 
@@ -266,8 +283,8 @@ mod tests {
         }
         let (names, fault) = KindNames::of(&values);
         assert_eq!(names.by_kind.len(), 2);
-        assert_eq!(names.by_name.get("a"), Some(&EventKind::new(1, 1)));
-        assert_eq!(names.by_name.get("g"), Some(&EventKind::new(1, 4)));
+        assert_eq!(names.kind_of("a"), Some(EventKind::new(1, 1)));
+        assert_eq!(names.kind_of("g"), Some(EventKind::new(1, 4)));
         assert!(fault.unwrap().found.contains("b for"));
     }
 }

@@ -116,7 +116,7 @@ pub(crate) fn recover<S: Storage>(
     check_store_ids(&found)?;
     let store_id = found.first().map(|segment| segment.header.store_id);
     half_made.extend(settle_compactions(&mut found)?);
-    found.sort_by_key(|segment| (segment.header.base_sequence, segment.id));
+    found.sort_unstable_by_key(|segment| (segment.header.base_sequence, segment.id));
     check_order(&found)?;
     if access == Access::Write {
         make_outputs_sure(storage, &found, &half_made, &hasher_of)?;

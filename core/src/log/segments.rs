@@ -67,6 +67,9 @@ pub(crate) struct SealedSegment<S: Storage> {
     parts: RwLock<Parts>,
 }
 
+/// A question to a sealed index.
+type Ask<'a, S> = dyn FnMut(&mut SealedIndex<'_, Pages<'_, S>>) -> Result<(), IndexError> + 'a;
+
 /// What of a sealed index is held in memory besides cached pages.
 #[derive(Default)]
 struct Parts {
@@ -115,15 +118,24 @@ impl<S: Storage> SealedSegment<S> {
         shared: &Shared<S>,
         mut ask: impl FnMut(&mut SealedIndex<'_, Pages<'_, S>>) -> Result<T, IndexError>,
     ) -> Result<T, StoreError> {
-        let first = self.try_index(shared, &mut ask);
-        let (offset, what) = match first {
-            Ok(answer) => return Ok(answer),
+        let mut answer = None;
+        self.ask_index(shared, &mut |index| {
+            answer = Some(ask(index)?);
+            Ok(())
+        })?;
+        Ok(answer.expect("whoever was asked without an error has answered"))
+    }
+
+    /// What is the same for every question, compiled once.
+    fn ask_index(&self, shared: &Shared<S>, ask: &mut Ask<'_, S>) -> Result<(), StoreError> {
+        let (offset, what) = match self.try_index(shared, ask) {
+            Ok(()) => return Ok(()),
             Err(IndexError::Storage(error)) => return Err(error.into()),
             Err(IndexError::Damaged { offset, what }) => (offset, what),
         };
         self.rebuild(shared, self.footer.frames_end + offset, what)?;
-        match self.try_index(shared, &mut ask) {
-            Ok(answer) => Ok(answer),
+        match self.try_index(shared, ask) {
+            Ok(()) => Ok(()),
             Err(IndexError::Storage(error)) => Err(error.into()),
             Err(IndexError::Damaged { what, .. }) => {
                 let found = "frames that contradict their own index";
@@ -152,11 +164,7 @@ impl<S: Storage> SealedSegment<S> {
         size_of::<Self>() + filter.sum::<usize>() + rebuilt + directory
     }
 
-    fn try_index<T>(
-        &self,
-        shared: &Shared<S>,
-        ask: &mut impl FnMut(&mut SealedIndex<'_, Pages<'_, S>>) -> Result<T, IndexError>,
-    ) -> Result<T, IndexError> {
+    fn try_index(&self, shared: &Shared<S>, ask: &mut Ask<'_, S>) -> Result<(), IndexError> {
         let (directory, rebuilt) = {
             let parts = self.parts.read();
             (parts.directory.clone(), parts.rebuilt.clone())

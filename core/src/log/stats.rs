@@ -5,7 +5,6 @@ use crate::log::reader::Reader;
 use crate::log::segments::{SealedSegment, Segment};
 use crate::model::{EventKind, Sequence};
 use crate::storage::{FileId, Storage, StorageFile};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use hashbrown::HashSet;
 
@@ -87,7 +86,17 @@ pub struct IndexDamage {
 struct Names {
     entities: HashSet<u64>,
     scopes: HashSet<u64>,
-    kinds: BTreeMap<EventKind, u64>,
+    /// Sorted.
+    kinds: Vec<(EventKind, u64)>,
+}
+
+impl Names {
+    fn count_kind(&mut self, kind: EventKind, count: u64) {
+        match self.kinds.binary_search_by_key(&kind, |(kind, _)| *kind) {
+            Ok(at) => self.kinds[at].1 += count,
+            Err(at) => self.kinds.insert(at, (kind, count)),
+        }
+    }
 }
 
 impl<S: Storage> Reader<S> {
@@ -107,7 +116,7 @@ impl<S: Storage> Reader<S> {
             events: segments.iter().map(|segment| segment.events).sum(),
             entities: names.entities.len() as u64,
             scopes: names.scopes.len() as u64,
-            kinds: names.kinds.into_iter().collect(),
+            kinds: names.kinds,
             bytes: segments.iter().map(|segment| segment.bytes).sum(),
             segments,
             accepted_end: self.end,
@@ -129,7 +138,7 @@ impl<S: Storage> Reader<S> {
                 names.entities.extend(index.entity_names().map(|name| hasher.name(name)));
                 names.scopes.extend(index.scope_names().map(|name| hasher.name(name)));
                 for (kind, count) in index.kind_counts() {
-                    *names.kinds.entry(kind).or_default() += count;
+                    names.count_kind(kind, count);
                 }
                 u64::from(end)
             }
@@ -160,14 +169,14 @@ impl<S: Storage> Reader<S> {
             }
             for number in 0..kinds {
                 let (kind, count) = index.kind_count(number)?;
-                found.kinds.insert(kind, count);
+                found.count_kind(kind, count);
             }
             Ok(found)
         })?;
         names.entities.extend(found.entities);
         names.scopes.extend(found.scopes);
         for (kind, count) in found.kinds {
-            *names.kinds.entry(kind).or_default() += count;
+            names.count_kind(kind, count);
         }
         Ok(())
     }

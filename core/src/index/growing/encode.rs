@@ -1,7 +1,8 @@
 //! From the growing index to the index block of a sealed segment.
 
 use super::{
-    CoordinateEntry, GrowingIndex, Postings, count, id_bucket, id_buckets, order_time, ordinal_bits,
+    CoordinateEntry, GrowingIndex, IdSlot, Postings, count, id_bucket, id_buckets, order_time,
+    ordinal_bits,
 };
 use crate::format::index_block::{Column, IndexBlockWriter};
 use crate::format::usize_of;
@@ -9,6 +10,7 @@ use crate::index::Ordinal;
 use crate::model::EventId;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use hashbrown::HashMap;
 use xorf::{BinaryFuse8, DmaSerializable};
 
@@ -16,8 +18,8 @@ impl GrowingIndex {
     /// The pages of the index block that the sealed segment will carry.
     pub(crate) fn encode(&self, salt: u32) -> Vec<u8> {
         let mut writer = IndexBlockWriter::new(self.event_count());
-        let entities = SortedNames::new(self.entities.len(), |number| self.entity_name(number));
-        let scopes = SortedNames::new(self.scopes.len(), |number| self.scope_name(number));
+        let entities = SortedNames::new(self.entities.len(), &|number| self.entity_name(number));
+        let scopes = SortedNames::new(self.scopes.len(), &|number| self.scope_name(number));
         self.encode_events(&mut writer);
         self.encode_coordinates(&mut writer, &entities, &scopes);
         self.encode_names(&mut writer, &entities, &scopes);
@@ -59,7 +61,8 @@ impl GrowingIndex {
             (entities.rank[usize_of(entry.entity)], scopes.rank[usize_of(entry.scope)])
         };
         let mut order: Vec<u32> = (0..count(self.coordinates.len())).collect();
-        order.sort_unstable_by_key(|number| place(&self.coordinates[usize_of(*number)]));
+        let place_of = |number: u32| place(&self.coordinates[usize_of(number)]);
+        sort_numbers(&mut order, &|one, other| place_of(one).cmp(&place_of(other)));
         let mut rank = alloc::vec![0_u32; order.len()];
         for (at, number) in order.iter().enumerate() {
             rank[usize_of(*number)] = count(at);
@@ -118,25 +121,28 @@ impl GrowingIndex {
     fn encode_ids(&self, writer: &mut IndexBlockWriter) {
         let buckets = id_buckets(self.event_count());
         let shift = ordinal_bits(self.event_count());
-        let mut entries: Vec<(u32, u64)> = self
-            .ids
-            .iter()
-            .map(|slot| {
-                let print = u64::from(slot.hash & 0xFFFF) << shift;
-                (id_bucket(slot.hash, buckets), print | u64::from(slot.ordinal))
-            })
-            .collect();
-        entries.sort_unstable();
-        let mut bucket_starts = Vec::with_capacity(usize_of(buckets) + 1);
-        let mut at = 0;
-        for bucket in 0..=buckets {
-            while entries.get(at).is_some_and(|entry| entry.0 < bucket) {
-                at += 1;
-            }
-            bucket_starts.push(at as u64);
+        let bucket_of = |slot: &IdSlot| usize_of(id_bucket(slot.hash, buckets));
+        // The starts of the buckets, and the end of the last.
+        let mut starts = alloc::vec![0_usize; usize_of(buckets) + 1];
+        for slot in &self.ids {
+            starts[bucket_of(slot) + 1] += 1;
         }
-        writer.column(Column::IdBucketStarts, bucket_starts.iter().copied());
-        writer.column(Column::IdEntries, entries.iter().map(|entry| entry.1));
+        for bucket in 1..starts.len() {
+            starts[bucket] += starts[bucket - 1];
+        }
+        let mut free = starts.clone();
+        let mut entries = alloc::vec![0_u64; self.ids.len()];
+        for slot in &self.ids {
+            let print = u64::from(slot.hash & 0xFFFF) << shift;
+            let place = &mut free[bucket_of(slot)];
+            entries[*place] = print | u64::from(slot.ordinal);
+            *place += 1;
+        }
+        for bucket in starts.windows(2) {
+            entries[bucket[0]..bucket[1]].sort_unstable();
+        }
+        writer.column(Column::IdBucketStarts, starts.iter().map(|start| *start as u64));
+        writer.column(Column::IdEntries, entries.iter().copied());
     }
 
     /// The keys that the segment's filter must hold, some of them more than once.
@@ -166,15 +172,20 @@ struct SortedNames {
 }
 
 impl SortedNames {
-    fn new<'a>(names: usize, name: impl Fn(u32) -> &'a str) -> Self {
+    fn new<'a>(names: usize, name: &dyn Fn(u32) -> &'a str) -> Self {
         let mut order: Vec<u32> = (0..count(names)).collect();
-        order.sort_unstable_by_key(|number| name(*number));
+        sort_numbers(&mut order, &|one, other| name(one).cmp(name(other)));
         let mut rank = alloc::vec![0; names];
         for (at, number) in order.iter().enumerate() {
             rank[usize_of(*number)] = count(at);
         }
         SortedNames { order, rank }
     }
+}
+
+/// Sorts numbers by what they stand for. A sort is large: one, compiled once, serves all.
+fn sort_numbers(numbers: &mut [u32], compare: &dyn Fn(u32, u32) -> Ordering) {
+    numbers.sort_unstable_by(|one, other| compare(*one, *other));
 }
 
 fn encode_postings<'a>(
@@ -191,10 +202,12 @@ fn encode_causes(
     causes: &HashMap<EventId, Postings>,
     [key_column, start_column, posting_column]: [Column; 3],
 ) {
-    let mut sorted: Vec<(&EventId, &Postings)> = causes.iter().collect();
-    sorted.sort_unstable_by_key(|(id, _)| **id);
-    writer.bytes(key_column, sorted.iter().map(|(id, _)| id.as_bytes()));
-    let lists = sorted.iter().map(|(_, postings)| postings.as_slice());
+    let all: Vec<(&EventId, &Postings)> = causes.iter().collect();
+    let mut order: Vec<u32> = (0..count(all.len())).collect();
+    sort_numbers(&mut order, &|one, other| all[usize_of(one)].0.cmp(all[usize_of(other)].0));
+    let sorted = order.iter().map(|number| all[usize_of(*number)]);
+    writer.bytes(key_column, sorted.clone().map(|(id, _)| id.as_bytes()));
+    let lists = sorted.map(|(_, postings)| postings.as_slice());
     encode_postings(writer, lists, [start_column, posting_column]);
 }
 

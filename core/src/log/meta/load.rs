@@ -15,7 +15,6 @@ use crate::log::recovery::{Access, Recovery, Tail, TornTail};
 use crate::log::source::FileSource;
 use crate::log::{Corruption, StoreError};
 use crate::storage::{FileId, FileKind, Storage, StorageErrorKind, StorageFile};
-use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -36,8 +35,8 @@ pub(crate) struct LoadedMeta<S: Storage> {
     pub(crate) stale: Vec<FileId>,
 }
 
-/// Keys in the order of their bytes, and what became of them in one file.
-type Patch = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+/// What became of keys in one file, in the order in which it happened.
+type Patch = Vec<Change>;
 
 /// A file of this store.
 struct Candidate<S: Storage> {
@@ -67,20 +66,20 @@ pub(crate) fn load<S: Storage>(
 ) -> Result<LoadedMeta<S>, StoreError> {
     let files = storage.list()?.into_iter().filter(|id| id.kind == FileKind::Meta);
     let mut ids: Vec<FileId> = files.collect();
-    ids.sort_unstable_by_key(|id| core::cmp::Reverse(id.number));
+    ids.sort_unstable();
     let mut loaded = LoadedMeta {
         store_id,
         values: Values::default(),
         names: KindNames::default(),
         active: None,
-        next_number: ids.first().map_or(1, |newest| newest.number.saturating_add(1)),
+        next_number: ids.last().map_or(1, |newest| newest.number.saturating_add(1)),
         renewal: Renewal::None,
         stale: Vec::new(),
     };
     let mut obsolete = Vec::new();
     let mut broken = Vec::new();
     let mut winner = None;
-    for id in ids {
+    for id in ids.into_iter().rev() {
         match look_at_steadily(storage, id, access, loaded.store_id)? {
             Look::HalfMade => obsolete.push(id),
             Look::Stranger(fault) => report.meta_damage.push(fault),
@@ -163,8 +162,8 @@ impl<S: Storage> LoadedMeta<S> {
             self.stale.push(found.id);
             patch.extend(found.patch);
         }
-        for (key, value) in patch {
-            self.values.apply(Change { key, value });
+        for change in patch {
+            self.values.apply(change);
         }
         let (names, fault) = KindNames::of(&self.values);
         self.names = names;
@@ -266,8 +265,10 @@ fn look_at<S: Storage>(
     };
     let mut patch = Patch::new();
     let scan = scan(&mut source, &header, |frame| {
-        let entries = frame.entries();
-        patch.extend(entries.map(|entry| (entry.key.to_vec(), entry.value.map(<[u8]>::to_vec))));
+        patch.extend(frame.entries().map(|entry| Change {
+            key: entry.key.to_vec(),
+            value: entry.value.map(<[u8]>::to_vec),
+        }));
     })?;
     drop(source);
     Ok(Look::Found(Candidate { id, file, header, header_fault: fault, scan, patch }))
