@@ -15,10 +15,12 @@ mod fill;
 mod heads;
 mod meta;
 mod names;
+mod pieces;
 mod query;
 mod read_only;
 mod reader;
 mod recovery;
+mod salvage;
 mod seal;
 mod segments;
 mod shared;
@@ -30,7 +32,8 @@ mod walk;
 mod writer;
 
 pub use compaction::{
-    Compacted, Compaction, CompactionConfig, CompactionProgress, CompactionStrategy, EventPredicate,
+    Compacted, Compaction, CompactionConfig, CompactionPlan, CompactionProgress,
+    CompactionStrategy, EventPredicate,
 };
 pub use config::{Durability, Host, LogConfig};
 pub use decode::EventRef;
@@ -41,12 +44,13 @@ pub use error::{Corruption, StoreError};
 pub use fill::FillAhead;
 pub use meta::{CheckpointName, ConsumerCheckpoint, MetaStats, MetaSync};
 pub use names::{KIND_NAME_LEN_MAX, KindNameError};
+pub(crate) use pieces::{Frames, Piece};
 pub use query::{Query, Skipped};
 pub use read_only::ReadOnlyLog;
 pub use reader::{Reader, Readers, StreamHead};
 pub use recovery::{Recovery, TornTail};
+pub use salvage::{SalvageLoss, SalvageProgress, SalvageReport, salvage};
 pub(crate) use segments::Segment;
-pub(crate) use source::FileSource;
 pub use staged::{CommitInfo, Staged};
 pub use stats::{IndexDamage, LogDiagnostics, LogStats, SegmentStats};
 pub use walk::{Ancestors, AncestorsEnd};

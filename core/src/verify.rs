@@ -7,7 +7,6 @@
 
 mod events;
 mod faults;
-mod frames;
 mod index_block;
 mod merge;
 mod segment;

@@ -5,7 +5,7 @@ use annals_core::Host;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The host of a native store.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct SystemHost {
     clock: Option<Clock>,
 }

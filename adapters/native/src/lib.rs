@@ -77,6 +77,7 @@
 //! | fewer files, or without events that are too old | [`Store::compact`] |
 //! | that beside other work, slowly | [`Store::compact_in_background`], [`Cancel`] |
 //! | payloads that must go for good | [`Store::erase`] |
+//! | what is whole in a damaged store | [`salvage`], or the command `annals repair` |
 //! | rules before writing, and a trace of them | [`Pipeline`], [`Store::guarded_by`] |
 //! | a life with states | [`define_state_machine!`], [`Store::apply_transition`] |
 //! | a store for a test | [`Store::in_memory`] |

@@ -209,6 +209,22 @@ impl SegmentHeader {
     }
 }
 
+impl SegmentHeader {
+    /// What the fields say of a header whose CRC, magic or length may be wrong, for those who prove
+    /// the salt by the frames; `None` where there are too few bytes. What it replaces is left out.
+    pub(crate) fn decode_unchecked(bytes: &[u8]) -> Option<Self> {
+        Some(SegmentHeader {
+            store_id: StoreId(read_array(bytes, 16)?),
+            number: read_u64(bytes, 32)?,
+            base_sequence: Sequence::new(read_u64(bytes, 40)?),
+            created_us: read_i64(bytes, 48)?,
+            salt: read_u32(bytes, 56)?,
+            prev_chain_hash: Hash::from_bytes(read_array(bytes, 64)?),
+            replaces: Vec::new(),
+        })
+    }
+}
+
 /// What seals a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentFooter {

@@ -8,10 +8,13 @@
 mod output;
 mod run;
 
+pub(super) use output::{Output, OutputEnd};
+
 use crate::format::segment::{REPLACES_MAX, SegmentHeader};
 use crate::log::StoreError;
 use crate::log::config::Host;
 use crate::log::decode::EventRef;
+use crate::log::reader::Reader;
 use crate::log::segments::{SealedSegment, View};
 use crate::log::shared::Shared;
 use crate::log::writer::Log;
@@ -104,12 +107,32 @@ impl CompactionConfig {
         self
     }
 
+    /// How many segments there must be at least.
+    fn least(&self) -> usize {
+        match self.strategy {
+            CompactionStrategy::Merge => self.min_segments.max(2),
+            _ => 1,
+        }
+    }
+
     /// Sets `bytes_per_second`.
     #[must_use]
     pub fn with_bytes_per_second(mut self, bytes: NonZeroU64) -> Self {
         self.bytes_per_second = Some(bytes);
         self
     }
+}
+
+/// What a compaction would take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct CompactionPlan {
+    /// Sealed segments that would be written anew.
+    pub segments: u64,
+    /// Bytes of their frames.
+    pub segment_bytes: u64,
+    /// Segments that they would become, at most.
+    pub outputs: u64,
 }
 
 /// How far a compaction is.
@@ -209,9 +232,8 @@ impl<S: Storage, H: Host> Log<S, H> {
         }
         let sealed = &self.reader.view.sealed;
         let start = self.reader.view.place_of(from);
-        let merge = matches!(config.strategy, CompactionStrategy::Merge);
-        let least = if merge { config.min_segments.max(2) } else { 1 };
-        let Some(inputs) = next_inputs(&sealed[start..], config.output_max_bytes, least) else {
+        let inputs = next_inputs(&sealed[start..], config.output_max_bytes, config.least());
+        let Some(inputs) = inputs else {
             return Ok(None);
         };
         let (inputs, is_needed) = (inputs.to_vec(), inputs.len() > 1);
@@ -285,6 +307,28 @@ impl<S: Storage, H: Host> Log<S, H> {
             input.retire();
         }
         Ok(compacted.progress)
+    }
+}
+
+impl<S: Storage> Reader<S> {
+    /// The sealed segments that a compaction would look at, and a merge would write anew. Nothing
+    /// is changed.
+    #[must_use]
+    pub fn plan_compaction(&self, config: &CompactionConfig) -> CompactionPlan {
+        let mut plan = CompactionPlan::default();
+        let mut left = &self.view.sealed[..];
+        while let Some(inputs) = next_inputs(left, config.output_max_bytes, config.least()) {
+            plan.segments += inputs.len() as u64;
+            plan.outputs += 1;
+            plan.segment_bytes += inputs
+                .iter()
+                .map(|input| input.footer.frames_end - input.header.encoded_len() as u64)
+                .sum::<u64>();
+            let Some(last) = inputs.last() else { break };
+            let behind = left.iter().position(|segment| Arc::ptr_eq(segment, last));
+            left = &left[behind.map_or(left.len(), |at| at + 1)..];
+        }
+        plan
     }
 }
 

@@ -24,6 +24,7 @@ use crate::log::recovery::Tail;
 use crate::log::writer::Log;
 use crate::storage::{FileId, Storage, StorageError, StorageFile};
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 
 /// When a write to the meta log is put on stable storage.
@@ -403,6 +404,17 @@ impl<S: Storage, H: Host> Log<S, H> {
     /// Forgets what projections have computed, and sees to it that no file has it any more.
     pub(super) fn purge_projections(&mut self) -> Result<(), StoreError> {
         self.with_meta(MetaLog::purge_projections)
+    }
+
+    /// Takes over the values of another store's meta log, but for those of projections.
+    pub(super) fn restore_meta(&mut self, values: &Values) -> Result<(), StoreError> {
+        let kept =
+            values.entries().filter(|entry| !entry.key.starts_with(checkpoint::PROJECTION_PREFIX));
+        for entry in kept {
+            let (key, value) = (entry.key.to_vec(), entry.value.map(<[u8]>::to_vec));
+            self.write_meta(vec![Change { key, value }], MetaSync::Later)?;
+        }
+        self.sync_meta()
     }
 
     /// The value of a key of the store's own.

@@ -3,11 +3,10 @@
 use super::VerifyOptions;
 use super::events::{EventChecks, StreamPart};
 use super::faults::{FaultKind, Faults};
-use super::frames::{Frames, Piece};
 use super::index_block::{BlockPlace, check_block};
 use crate::format::frame::FRAME_HEADER_LEN;
 use crate::format::segment::{SEGMENT_FOOTER_LEN, SegmentFooter, SegmentHeader, chain_hash};
-use crate::log::{Reader, Segment};
+use crate::log::{Frames, Piece, Reader, Segment};
 use crate::model::{EventId, Hash, Hlc, Sequence};
 use crate::storage::{FileId, Storage, StorageError, StorageFile};
 use alloc::format;
@@ -163,7 +162,7 @@ impl<'a, S: Storage> SegmentCheck<'a, S> {
                     }
                     checks.frame(offset, &frame, faults);
                 }
-                Piece::Damage { fault, records } => {
+                Piece::Damage { fault, records, .. } => {
                     faults.add_format(FaultKind::Frame, self.id, offset, fault);
                     for fault in records {
                         faults.add_format(FaultKind::Record, self.id, offset, fault);

@@ -8,17 +8,18 @@ use crate::format::frame::{FRAME_ALIGN, FRAME_HEADER_LEN, FRAME_MARKER, FrameAt,
 use crate::format::record::RecordRef;
 use crate::format::scan::Source;
 use crate::format::{read_u32, usize_of};
-use crate::log::FileSource;
+use crate::log::source::FileSource;
 use crate::storage::{StorageError, StorageFile};
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 /// What stands at a place of the walk.
-pub(super) enum Piece<'a> {
+pub(crate) enum Piece<'a> {
     /// A valid frame and the bytes up to the next.
     Frame { frame: FrameRef<'a>, padding: &'a [u8] },
-    /// No frame, and the records in its remains that are damaged, if it still has a length.
-    Damage { fault: Fault, records: Vec<Fault> },
+    /// No frame; the records in its remains that are damaged, and the remains, if it still has a
+    /// length.
+    Damage { fault: Fault, records: Vec<Fault>, bytes: &'a [u8] },
 }
 
 /// The walk reports about every so many bytes.
@@ -27,7 +28,7 @@ const STEP_LEN: u64 = 1024 * 1024;
 const SEARCH_FACTOR: u64 = 16;
 
 /// Where frames are, and how they are salted.
-pub(super) struct Frames<'a, F> {
+pub(crate) struct Frames<'a, F> {
     source: FileSource<'a, F>,
     start: u64,
     end: u64,
@@ -37,7 +38,7 @@ pub(super) struct Frames<'a, F> {
 }
 
 impl<'a, F: StorageFile> Frames<'a, F> {
-    pub(super) fn new(file: &'a F, start: u64, end: u64, salt: u32) -> Self {
+    pub(crate) fn new(file: &'a F, start: u64, end: u64, salt: u32) -> Self {
         let search_left = end.saturating_sub(start).saturating_mul(SEARCH_FACTOR);
         Frames { source: FileSource::new(file, end), start, end, salt, search_left }
     }
@@ -48,7 +49,7 @@ impl<'a, F: StorageFile> Frames<'a, F> {
     /// # Errors
     ///
     /// The storage's, and from where on nothing was read.
-    pub(super) fn walk(
+    pub(crate) fn walk(
         mut self,
         on_bytes: &mut dyn FnMut(u64) -> ControlFlow<()>,
         mut visit: impl FnMut(u64, Piece<'_>) -> ControlFlow<()>,
@@ -105,20 +106,20 @@ impl<'a, F: StorageFile> Frames<'a, F> {
                 FrameAt::Invalid(fault) => break fault,
             }
         };
-        let records = self.damaged_records(offset)?;
-        Ok(flow_to(visit(offset, Piece::Damage { fault, records }), None))
+        let (records, bytes) = self.damaged_records(offset)?;
+        Ok(flow_to(visit(offset, Piece::Damage { fault, records, bytes }), None))
     }
 
     /// The records of a damaged frame whose own CRC is wrong, by their offsets in the frame.
-    fn damaged_records(&mut self, offset: u64) -> Result<Vec<Fault>, StorageError> {
+    fn damaged_records(&mut self, offset: u64) -> Result<(Vec<Fault>, &[u8]), StorageError> {
         let mut faults = Vec::new();
         let bytes = self.source.bytes_at(offset, FRAME_HEADER_LEN)?;
         let (Some(FRAME_MARKER), Some(body_len)) = (read_u32(bytes, 0), read_u32(bytes, 4)) else {
-            return Ok(faults);
+            return Ok((faults, &[]));
         };
         let len = usize_of(body_len).saturating_add(12);
         if len as u64 > self.end - offset || len as u64 > self.search_left {
-            return Ok(faults);
+            return Ok((faults, &[]));
         }
         // Once for the frame's CRC, once for those of the records.
         self.search_left = self.search_left.saturating_sub(2 * len as u64);
@@ -134,7 +135,7 @@ impl<'a, F: StorageFile> Frames<'a, F> {
                 Err(_) => break,
             }
         }
-        Ok(faults)
+        Ok((faults, frame))
     }
 
     /// The first valid frame behind `offset`.
