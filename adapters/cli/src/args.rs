@@ -2,12 +2,17 @@
 //!
 //! Every option is described here and nowhere else; the commands read the values.
 
+mod keep;
+
+pub(crate) use keep::{CompactArgs, EraseArgs, RepairArgs};
+
 use crate::failure::Failure;
 use crate::project::parse_path;
 use crate::region_args::RegionArgs;
 use crate::time::TimeUnit;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use serde_json_path::JsonPath;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 const EXIT_CODES: &str = "\
@@ -73,6 +78,15 @@ pub(crate) enum Command {
     /// Check every byte, hash and index of the store
     #[command(after_help = VERIFY_EXIT_CODES)]
     Verify(VerifyArgs),
+    /// Write segments anew: fewer and larger ones, or without events that may go
+    #[command(long_about = keep::COMPACT_LONG, after_help = keep::COMPACT_EXAMPLES)]
+    Compact(CompactArgs),
+    /// Erase metadata and payloads for good; headers, hashes and the chain stay
+    #[command(long_about = keep::ERASE_LONG, after_help = keep::ERASE_EXAMPLES)]
+    Erase(EraseArgs),
+    /// Copy what is provably whole in a damaged store into a new one
+    #[command(long_about = keep::REPAIR_LONG, after_help = keep::REPAIR_EXIT_CODES)]
+    Repair(RepairArgs),
 }
 
 const IMPORT_LONG: &str = "\
@@ -358,9 +372,12 @@ Exit codes:
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// Print one object of JSON
+    /// Print one object of JSON; docs/REPORTS.md says what is in it
     #[arg(long)]
     pub(crate) json: bool,
+    /// How many threads; by default as many as the machine runs at once
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
 }
 
 fn parse_delimiter(text: &str) -> Result<u8, String> {

@@ -4,6 +4,9 @@
 //! returns a [`failure::Failure`] for everything that goes wrong; only this file ends the process.
 
 mod args;
+mod compact;
+mod confirm;
+mod erase;
 mod event_json;
 mod event_table;
 mod failure;
@@ -17,6 +20,7 @@ mod progress;
 mod project;
 mod query;
 mod region_args;
+mod repair;
 mod show;
 mod stats;
 mod streams;
@@ -58,5 +62,8 @@ fn run(cli: &Cli, out: &mut Output) -> Result<Code, Failure> {
         Command::Graph(args) => graph::run(store, args, out),
         Command::Project(args) => project::run(store, args, out),
         Command::Verify(args) => verify::run(store, args, out),
+        Command::Compact(args) => compact::run(store, args, out),
+        Command::Erase(args) => erase::run(store, args, out),
+        Command::Repair(args) => repair::run(store, args, out),
     }
 }

@@ -55,6 +55,31 @@ pub(crate) fn for_appending<H: Host>(dir: &Path, host: H) -> Result<Log<FsStorag
     Ok(log)
 }
 
+/// Opens a store that is there, to be rewritten in place.
+pub(crate) fn for_keeping(dir: &Path) -> Result<Store, Failure> {
+    Store::open(StoreConfig::new(dir)).map_err(|error| of_store(dir, error))
+}
+
+/// The files of a store, which may be damaged, and those of a new one in a directory that is new or
+/// empty.
+pub(crate) fn for_salvage(dir: &Path, target: &Path) -> Result<(FsStorage, FsStorage), Failure> {
+    if !matches!(look(dir)?, Found::Store) {
+        let message = format!("there is no Annals store in {}", dir.display());
+        return Err(Failure::usage(message).hint("check --store"));
+    }
+    if !matches!(look(target)?, Found::Nothing | Found::EmptyDirectory) {
+        let message = format!("{} is not empty", target.display());
+        return Err(Failure::usage(message).hint("name a directory that is new or empty"));
+    }
+    let unusable = |dir: &Path, error: FsOpenError| Failure::unreadable(dir.display(), &error);
+    let source = FsStorage::open_read_only(dir, FsOptions::default());
+    let made = FsStorage::open(target, FsOptions::default());
+    Ok((
+        source.map_err(|error| unusable(dir, error))?,
+        made.map_err(|error| unusable(target, error))?,
+    ))
+}
+
 /// A failure of the store with what to do next about this directory.
 pub(crate) fn of_store(dir: &Path, error: StoreError) -> Failure {
     let is_damage = matches!(error, StoreError::Corruption(_));
@@ -63,7 +88,10 @@ pub(crate) fn of_store(dir: &Path, error: StoreError) -> Failure {
         return failure;
     }
     let dir = dir.display();
-    failure.hint(format!("`annals verify --store {dir}` lists all damage; restore a backup"))
+    failure.hint(format!(
+        "`annals verify --store {dir}` lists all damage; restore a backup, \
+         or keep what is whole with `annals repair --salvage DEST`"
+    ))
 }
 
 /// What a path holds.

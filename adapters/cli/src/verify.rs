@@ -9,11 +9,12 @@ use crate::output::{Output, counted};
 use crate::progress;
 use annals::{
     Corruption, FaultKind, ReadOnlyLog, Storage, StoreError, VerifyFault, VerifyOptions,
-    VerifyReport, verify,
+    VerifyReport, verify_parallel,
 };
 use console::Style;
 use indicatif::BinaryBytes;
 use serde::Serialize;
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -44,7 +45,10 @@ pub(crate) fn run(dir: &Path, args: &VerifyArgs, out: &mut Output) -> Result<Cod
         Err(error) => return Err(open::of_store(dir, error)),
     };
     let bar = progress::of_bytes(Some(0));
-    let report = verify(&log.reader(), &VerifyOptions::default(), |progress| {
+    let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok());
+    let jobs = jobs.unwrap_or(NonZeroUsize::MIN);
+    let options = VerifyOptions::default();
+    let report = verify_parallel(&log.reader(), &options, jobs, |progress| {
         bar.set_length(progress.bytes);
         bar.set_position(progress.bytes_done);
         ControlFlow::Continue(())
@@ -87,8 +91,10 @@ fn judge(report: &VerifyReport, meta_damage: &[Corruption]) -> Result<Code, Fail
 }
 
 fn damaged() -> Failure {
-    Failure::no("the store is damaged")
-        .hint("copy its directory before anything else, then restore a backup")
+    Failure::no("the store is damaged").hint(
+        "copy its directory before anything else, then restore a backup, or keep what is whole \
+         with `annals repair --salvage DEST`",
+    )
 }
 
 fn not_opened(

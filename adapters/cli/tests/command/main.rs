@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod compact;
 mod damage;
+mod erase;
 mod graph;
 mod import;
 mod import_bad;
 mod look;
 mod project;
 mod real_data;
+mod repair;
 mod runner;
