@@ -9,6 +9,7 @@ mod durable;
 mod fanout;
 mod floor;
 mod growth;
+mod keep;
 mod measure;
 
 use clap::{Parser, ValueEnum};
@@ -49,6 +50,8 @@ enum Table {
     Fanout,
     /// Open, memory, get, stream and poll, at 10 k to the largest number of events.
     Growth,
+    /// Verifying and compacting, beside plainly reading the same files.
+    Keep,
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -67,6 +70,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     if wanted(Table::Growth) {
         growth::table(&args)?;
+    }
+    if wanted(Table::Keep) {
+        keep::table(&args)?;
     }
     Ok(())
 }
