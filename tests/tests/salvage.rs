@@ -112,7 +112,7 @@ fn a_whole_store_is_copied_byte_by_byte() {
     let (log, report) = salvaged(&storage, &before);
     assert_eq!(all(&log), before);
     assert_eq!((report.losses.len(), report.rewritten_segments, report.pruned_runs), (0, 0, 0));
-    assert_eq!(report.copied_segments as usize, segments(&storage).len());
+    assert_eq!(report.copied_segments, segments(&storage).len() as u64);
     assert_eq!(log.reader().kind_name(KIND).as_deref(), Some("order.placed"));
     assert_eq!(log.checkpoint(CheckpointName::consumer("mailer")).as_deref(), Some(&b"42"[..]));
     assert_eq!(log.checkpoint(CheckpointName::projection(b"sum")), None);

@@ -2,7 +2,7 @@
 
 use crate::compact::{files, filled};
 
-const SECRET: &[u8] = b"private-note-10";
+const SECRET: &[u8] = b"private-note-198";
 
 fn leaks(files: &[(String, Vec<u8>)]) -> usize {
     let holds = |bytes: &[u8]| bytes.windows(SECRET.len()).any(|window| window == SECRET);

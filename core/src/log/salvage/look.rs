@@ -459,7 +459,7 @@ impl<F: StorageFile> Look<'_, F> {
                 Some(end) => self.end_gap(end),
                 None => {
                     let (offset, from, reason) = self.gap.take().expect("asked for just now");
-                    self.lose_tail(offset, from, reason);
+                    self.lose_tail(offset, from, &reason);
                 }
             }
             self.looked.end = self.looked.end.max(end.unwrap_or(Sequence::ZERO));
@@ -468,7 +468,7 @@ impl<F: StorageFile> Look<'_, F> {
     }
 
     /// Nothing stands behind it that would tell damage from an append that was cut short.
-    fn lose_tail(&mut self, offset: u64, from: Sequence, reason: Cow<'static, str>) {
+    fn lose_tail(&mut self, offset: u64, from: Sequence, reason: &str) {
         let zeros = is_zero_from(&*self.survey.file, offset, self.survey.len);
         if zeros {
             return;
