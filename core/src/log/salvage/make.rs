@@ -157,7 +157,13 @@ fn rewrite<F: StorageFile, T: Storage, H: Host>(
     for run in left {
         output.prune(run);
     }
-    let end = OutputEnd { sequence: place.end, chain_hash: work.wanted_chain_hash(), hlc };
+    let end = OutputEnd {
+        sequence: place.end,
+        chain_hash: work.wanted_chain_hash(),
+        hlc,
+        // What is not said counts as a loss: caches must not rely on what was made before.
+        newest_loss: None,
+    };
     let (footer, done) = output.finish(end)?;
     (tip.chain_hash, tip.hlc) = (footer.chain_hash, hlc);
     report.rewritten_segments += 1;
