@@ -2,8 +2,9 @@
 //!
 //! An event count: who waits notes the count, looks at the log, and sleeps only while the count is
 //! still the one noted. So no wake-up is lost, whatever the order. A commit raises the count and
-//! looks at one number; where nobody waits that is all. Nobody's waker runs under a lock: it is
-//! a stranger's code, and may panic or come back here.
+//! looks at one number; where nobody waits that is all. Where many threads wait, it wakes two, and
+//! each of those two more: an append does not pay for a thousand. Nobody's waker runs under a
+//! lock: it is a stranger's code, and may panic or come back here.
 
 use annals_core::{Reader, Readers, Sequence, Storage};
 use parking_lot::Mutex;
@@ -51,6 +52,8 @@ pub(crate) struct Signal {
     closed: AtomicBool,
     /// How many wait.
     waiting: AtomicUsize,
+    /// Whether the relay has threads.
+    relaying: AtomicBool,
     waiters: Mutex<Waiters>,
 }
 
@@ -58,6 +61,19 @@ pub(crate) struct Signal {
 struct Waiters {
     next_key: u64,
     by_key: BTreeMap<u64, Waiter>,
+    /// Threads that are to be woken by those that were woken before them. While there are any,
+    /// one that was taken from here has not yet [passed on](Signal::pass_on).
+    relay: BTreeMap<u64, Thread>,
+}
+
+/// How many threads one thread wakes.
+const WOKEN_BY_ONE: usize = 2;
+
+impl Waiters {
+    /// The next threads of the relay.
+    fn next_woken(&mut self) -> [Option<Thread>; WOKEN_BY_ONE] {
+        std::array::from_fn(|_| self.relay.pop_first().map(|(_, thread)| thread))
+    }
 }
 
 #[derive(Debug)]
@@ -116,9 +132,11 @@ impl Signal {
                 Some(left) if left.is_zero() => break Wake::TimedOut,
                 Some(left) => std::thread::park_timeout(left),
             }
+            self.pass_on();
         };
         if let Some(key) = key {
             self.forget(key);
+            self.pass_on();
         }
         wake
     }
@@ -139,21 +157,42 @@ impl Signal {
 
     #[cold]
     fn wake_all(&self) {
-        let woken = {
+        let mut tasks = Vec::new();
+        let threads = {
             let mut waiters = self.waiters.lock();
             self.waiting.store(0, Ordering::SeqCst);
-            std::mem::take(&mut waiters.by_key)
-        };
-        for waiter in woken.into_values() {
-            match waiter {
-                Waiter::Thread(thread) => thread.unpark(),
-                Waiter::Task(waker) => {
-                    if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
-                        tracing::error!("the waker of a follower panicked");
+            for (key, waiter) in std::mem::take(&mut waiters.by_key) {
+                match waiter {
+                    Waiter::Thread(thread) => {
+                        waiters.relay.insert(key, thread);
                     }
+                    Waiter::Task(waker) => tasks.push(waker),
                 }
             }
+            self.relaying.store(waiters.relay.len() > WOKEN_BY_ONE, Ordering::SeqCst);
+            waiters.next_woken()
+        };
+        threads.iter().flatten().for_each(Thread::unpark);
+        for waker in tasks {
+            if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
+                tracing::error!("the waker of a follower panicked");
+            }
         }
+    }
+
+    /// Wakes the next threads of the relay. Whoever was taken from it does so, whether it goes on
+    /// or leaves.
+    fn pass_on(&self) {
+        if !self.relaying.load(Ordering::SeqCst) {
+            return;
+        }
+        let threads = {
+            let mut waiters = self.waiters.lock();
+            let threads = waiters.next_woken();
+            self.relaying.store(!waiters.relay.is_empty(), Ordering::SeqCst);
+            threads
+        };
+        threads.iter().flatten().for_each(Thread::unpark);
     }
 
     fn register(&self, key: Option<u64>, waiter: Waiter) -> u64 {
@@ -172,8 +211,10 @@ impl Signal {
         let mut waiters = self.waiters.lock();
         let removed = waiters.by_key.remove(&key);
         self.waiting.store(waiters.by_key.len(), Ordering::SeqCst);
+        // One that leaves can't pass on: whoever stays in the relay is still waiting.
+        let thread = waiters.relay.remove(&key);
         drop(waiters);
-        drop(removed);
+        drop((removed, thread));
     }
 }
 
@@ -295,6 +336,52 @@ mod tests {
         assert!(signal.seen().is_closed());
         assert_eq!(task.0.load(Ordering::SeqCst), 1);
         assert!(registration.poll_moved(seen, &task.into()).is_ready());
+    }
+
+    #[test]
+    fn a_thousand_are_woken_by_each_other() {
+        let signal = Signal::default();
+        let seen = signal.seen();
+        std::thread::scope(|scope| {
+            for _ in 0..1_000 {
+                scope.spawn(|| assert_eq!(signal.wait(seen, None), Wake::Moved));
+            }
+            while waiting(&signal) < 1_000 {
+                std::thread::yield_now();
+            }
+            signal.raise();
+        });
+        assert!(!signal.relaying.load(Ordering::SeqCst));
+        assert!(signal.waiters.lock().relay.is_empty());
+    }
+
+    #[test]
+    fn those_that_leave_in_the_middle_break_no_relay() {
+        let signal = Signal::default();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for at in 0..24_u64 {
+                let (signal, done) = (&signal, &done);
+                scope.spawn(move || {
+                    loop {
+                        let seen = signal.seen();
+                        if done.load(Ordering::SeqCst) {
+                            break;
+                        }
+                        // Two of three leave all the time, the others stay until they are woken.
+                        let patience = Duration::from_micros(at * 7);
+                        let deadline = (at % 3 != 0).then(|| Instant::now() + patience);
+                        signal.wait(seen, deadline);
+                    }
+                });
+            }
+            for _ in 0..3_000 {
+                signal.raise();
+            }
+            done.store(true, Ordering::SeqCst);
+            signal.raise();
+        });
+        assert!(signal.waiters.lock().relay.is_empty());
     }
 
     #[test]
