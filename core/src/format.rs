@@ -11,11 +11,13 @@
 //! record    crc32 u32 | len u32 | header_len u16 | state u8 | header | content
 //! ```
 //!
-//! The meta log has its own header and frames, see [`meta`].
+//! The meta log has its own header and frames, see [`meta`], and a backup its own, see [`backup`].
 
+pub mod backup;
 mod bytes;
 mod crc;
 pub mod frame;
+pub mod import_mark;
 pub mod index_block;
 pub mod meta;
 pub mod packed;

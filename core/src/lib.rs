@@ -73,6 +73,12 @@
 //! with file and offset. The bytes are documented to the last in `docs/FORMAT.md` of the
 //! repository.
 //!
+//! # Elsewhere
+//!
+//! [`Log::export`] gives a store as one stream of bytes, or what was appended since another one, and
+//! [`Import`] takes it in, whole or not at all. The id of the store and all its events stay the
+//! same, so a store can follow another that is written to.
+//!
 //! # Policy
 //!
 //! Gates judge a [`Proposal`], and a [`Receipt`] proves that they let it pass; the log keeps their
@@ -95,6 +101,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod backup;
 pub mod cursor;
 pub mod format;
 pub mod graph;
@@ -107,7 +114,9 @@ pub mod storage;
 mod sync;
 pub mod verify;
 
+pub use backup::*;
 pub use cursor::*;
+pub use format::backup::{BackupHeader, Border};
 pub use format::segment::StoreId;
 pub use graph::*;
 pub use log::*;

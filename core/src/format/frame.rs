@@ -138,6 +138,20 @@ pub(crate) fn finish(
     finish_prefix(out, start, FRAME_MARKER, salt);
 }
 
+/// Appends a copy of a frame, padding included, that vouches for nothing: it will stand elsewhere.
+pub(crate) fn push_unvouched(out: &mut Vec<u8>, frame: &[u8], salt: u32) {
+    let start = out.len();
+    out.extend_from_slice(frame);
+    let copy = &mut out[start..];
+    if copy[20..28] == [0; 8] {
+        return;
+    }
+    copy[20..28].fill(0);
+    let body_len = read_u32(copy, 4).map_or(0, usize_of);
+    let crc = frame_crc(salt, &copy[..FRAME_PREFIX_LEN + body_len]);
+    copy[8..12].copy_from_slice(&crc.to_le_bytes());
+}
+
 /// What stands where a frame of one of the two logs may start.
 pub(super) enum Checked<'a> {
     /// All bytes of a frame whose CRC is right, without the padding.

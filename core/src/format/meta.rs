@@ -177,7 +177,7 @@ impl<'a> MetaEntry<'a> {
         META_ENTRY_HEADER_LEN + self.key.len() + self.value.map_or(0, <[u8]>::len)
     }
 
-    fn parse(bytes: &'a [u8]) -> Option<Self> {
+    pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let key_len = usize::from(read_u16(bytes, 0)?);
         let value_len = read_u32(bytes, 2)?;
         let key = bytes.get(META_ENTRY_HEADER_LEN..)?.get(..key_len)?;
@@ -190,7 +190,7 @@ impl<'a> MetaEntry<'a> {
         fits.then_some(MetaEntry { key, value })
     }
 
-    fn push_to(&self, out: &mut Vec<u8>) {
+    pub(crate) fn push_to(&self, out: &mut Vec<u8>) {
         let key_len = u16::try_from(self.key.len()).expect("keys are limited");
         let value_len = self
             .value

@@ -12,6 +12,16 @@ pub trait Host {
     fn fill_random(&self, buffer: &mut [u8]);
 }
 
+impl<H: Host + ?Sized> Host for &H {
+    fn now_us(&self) -> i64 {
+        (**self).now_us()
+    }
+
+    fn fill_random(&self, buffer: &mut [u8]) {
+        (**self).fill_random(buffer);
+    }
+}
+
 /// When an append is put on stable storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

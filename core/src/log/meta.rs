@@ -308,32 +308,7 @@ impl<S: Storage> MetaLog<S> {
 
     /// A fresh file of all values.
     fn compose<H: Host>(&self, host: &H) -> (MetaHeader, Vec<u8>) {
-        let mut salt = [0; 4];
-        host.fill_random(&mut salt);
-        let mut header = MetaHeader {
-            store_id: self.store_id,
-            number: self.next_number,
-            whole_len: 0,
-            salt: u32::from_le_bytes(salt),
-        };
-        let mut bytes = header.encode().to_vec();
-        let mut shared: Vec<MetaEntry<'_>> = Vec::new();
-        let mut entries_len = 0;
-        for entry in self.values.entries() {
-            if frame_len(entries_len + entry.encoded_len()) > SHARED_FRAME_LEN && !shared.is_empty()
-            {
-                push_frame(&mut bytes, shared.drain(..), 0, header.frame_salt());
-                entries_len = 0;
-            }
-            entries_len += entry.encoded_len();
-            shared.push(entry);
-        }
-        if !shared.is_empty() {
-            push_frame(&mut bytes, shared.drain(..), 0, header.frame_salt());
-        }
-        header.whole_len = bytes.len() as u64;
-        bytes[..header.encode().len()].copy_from_slice(&header.encode());
-        (header, bytes)
+        compose(host, self.store_id, self.next_number, &self.values)
     }
 
     fn replaced_files(&self) -> Vec<FileId> {
@@ -371,6 +346,62 @@ impl<S: Storage> MetaLog<S> {
     }
 }
 
+/// Whether a value goes with the events to another place: names of kinds, which events are read
+/// by, and checkpoints of consumers, which else would do everything once more. What projections
+/// have computed can be computed again.
+pub(crate) fn travels(key: &[u8]) -> bool {
+    key.starts_with(b"k/") || is_consumer(key)
+}
+
+pub(crate) fn is_consumer(key: &[u8]) -> bool {
+    key.starts_with(b"c/")
+}
+
+/// Writes values into a file of their own, whole and synced; its name is not durable yet.
+pub(super) fn write_fresh<S: Storage, H: Host>(
+    storage: &S,
+    host: &H,
+    store_id: StoreId,
+    number: u64,
+    values: &Values,
+) -> Result<(), StorageError> {
+    let (_, bytes) = compose(host, store_id, number, values);
+    let id = FileId::meta(number);
+    let file = storage.create(id)?;
+    file.write_all_at(&bytes, 0).and_then(|()| file.sync_data()).inspect_err(|_| {
+        // It would be in the way of another try.
+        let _ = storage.remove(id);
+    })
+}
+
+fn compose<H: Host>(
+    host: &H,
+    store_id: StoreId,
+    number: u64,
+    values: &Values,
+) -> (MetaHeader, Vec<u8>) {
+    let mut salt = [0; 4];
+    host.fill_random(&mut salt);
+    let mut header = MetaHeader { store_id, number, whole_len: 0, salt: u32::from_le_bytes(salt) };
+    let mut bytes = header.encode().to_vec();
+    let mut shared: Vec<MetaEntry<'_>> = Vec::new();
+    let mut entries_len = 0;
+    for entry in values.entries() {
+        if frame_len(entries_len + entry.encoded_len()) > SHARED_FRAME_LEN && !shared.is_empty() {
+            push_frame(&mut bytes, shared.drain(..), 0, header.frame_salt());
+            entries_len = 0;
+        }
+        entries_len += entry.encoded_len();
+        shared.push(entry);
+    }
+    if !shared.is_empty() {
+        push_frame(&mut bytes, shared.drain(..), 0, header.frame_salt());
+    }
+    header.whole_len = bytes.len() as u64;
+    bytes[..header.encode().len()].copy_from_slice(&header.encode());
+    (header, bytes)
+}
+
 impl<S: Storage, H: Host> Log<S, H> {
     /// Numbers about the meta log.
     #[must_use]
@@ -386,6 +417,11 @@ impl<S: Storage, H: Host> Log<S, H> {
     /// again.
     pub fn sync_meta(&mut self) -> Result<(), StoreError> {
         self.with_meta(MetaLog::sync)
+    }
+
+    /// Names of kinds and, if wanted, checkpoints of consumers.
+    pub(crate) fn travelling_values(&self, consumers: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.meta.values().travelling(consumers)
     }
 
     /// Makes sure that what opening found is on stable storage, where that is in doubt still.

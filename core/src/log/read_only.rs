@@ -4,11 +4,13 @@ use crate::format::segment::StoreId;
 use crate::index::KeyHasher;
 use crate::log::StoreError;
 use crate::log::config::LogConfig;
+use crate::log::meta::is_consumer;
 use crate::log::reader::Reader;
 use crate::log::recovery::{Access, Recovered, Recovery, recover};
 use crate::log::shared::{Published, Shared};
 use crate::storage::{Storage, StorageErrorKind};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// How often opening starts over because the writer removed a file meanwhile.
 const TRIES_MAX: usize = 8;
@@ -55,6 +57,25 @@ impl<S: Storage> ReadOnlyLog<S> {
         self.reader.clone()
     }
 
+    /// A reader of what is in the files now, and the values that go with it to another place: no
+    /// checkpoint is of events behind the reader's end.
+    pub(crate) fn look_for_export(
+        &self,
+        consumers: bool,
+    ) -> Result<(Reader<S>, Vec<(Vec<u8>, Vec<u8>)>), StoreError> {
+        let before = self.recover()?.meta.values;
+        let recovered = self.recover()?;
+        // A name is registered before its first event, a checkpoint set behind the last.
+        let mut values = before.travelling(consumers);
+        values.retain(|(key, _)| is_consumer(key));
+        values.extend(recovered.meta.values.travelling(false));
+        Ok((reader_of(recovered, &self.config).0, values))
+    }
+
+    fn recover(&self) -> Result<Recovered<S>, StoreError> {
+        recover_steadily(&self.storage)
+    }
+
     /// Looks at the files again, so that the next [`reader`](Self::reader) sees what a writer
     /// has appended since.
     ///
@@ -71,19 +92,26 @@ fn look<S: Storage>(
     storage: &Arc<S>,
     config: &LogConfig,
 ) -> Result<(Reader<S>, Recovery), StoreError> {
+    Ok(reader_of(recover_steadily(storage)?, config))
+}
+
+fn recover_steadily<S: Storage>(storage: &Arc<S>) -> Result<Recovered<S>, StoreError> {
     let mut tries = 0;
-    let recovered = loop {
+    loop {
         tries += 1;
         match recover(storage, Access::Read, KeyHasher::new) {
             Err(StoreError::Storage(error))
                 if error.kind() == StorageErrorKind::NotFound && tries < TRIES_MAX => {}
-            recovered => break recovered?,
+            recovered => return recovered,
         }
-    };
+    }
+}
+
+fn reader_of<S: Storage>(recovered: Recovered<S>, config: &LogConfig) -> (Reader<S>, Recovery) {
     let Recovered { store_id, view, end, meta, report, .. } = recovered;
     let store_id = store_id.unwrap_or(StoreId::from_bytes([0; 16]));
     let published = Published { view: Arc::new(view), end, durable_end: end };
     let shared = Arc::new(Shared::new(store_id, config.index_cache_bytes, published));
     *shared.names.write() = meta.names;
-    Ok((Reader::new(&shared), report))
+    (Reader::new(&shared), report)
 }

@@ -365,6 +365,18 @@ impl<S: Storage> Reader<S> {
         u32::try_from(seen).unwrap_or(u32::MAX)
     }
 
+    /// Where in the active segment's file the frames end that this reader sees.
+    pub(crate) fn active_frames_end(&self, active: &ActiveSegment<S>) -> Result<u64, StoreError> {
+        let index = active.index.read();
+        let seen = self.active_end(active);
+        if seen >= index.event_count() {
+            return Ok(index.frames_end());
+        }
+        // A batch is seen whole or not, so the first event that is not is the first of a frame.
+        let mut view = &*index;
+        Ok(view.offset_at(seen)? - crate::format::frame::FRAME_HEADER_LEN as u64)
+    }
+
     /// Reads one event and runs `take` on it.
     pub(crate) fn read<T>(
         &self,

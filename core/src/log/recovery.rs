@@ -13,6 +13,7 @@ use crate::format::segment::{
 use crate::format::usize_of;
 use crate::index::{GrowingIndex, IndexEntry, KeyHasher};
 use crate::log::fill::Fill;
+use crate::log::import::{Hidden, settle_imports};
 use crate::log::meta::{self, LoadedMeta};
 use crate::log::segments::{ActiveSegment, Life, SealedSegment, View, mend_index};
 use crate::log::source::FileSource;
@@ -101,8 +102,26 @@ pub(crate) fn recover<S: Storage>(
     access: Access,
     hasher_of: impl Fn(&StoreId) -> KeyHasher,
 ) -> Result<Recovered<S>, StoreError> {
-    let ids = storage.list()?.into_iter().filter(|id| id.kind == FileKind::Segment);
     let mut report = Recovery::default();
+    let mut hidden = settle_imports(&**storage, access, &mut report)?;
+    let listed = storage.list()?;
+    if access == Access::Read {
+        // An import may have begun behind the look at its mark, and before that list.
+        hidden = hidden.and(settle_imports(&**storage, access, &mut report)?);
+    }
+    recover_listed(storage, access, listed, hidden, report, hasher_of)
+}
+
+/// As [`recover`], of these files but for those that are hidden, the report begun.
+pub(crate) fn recover_listed<S: Storage>(
+    storage: &Arc<S>,
+    access: Access,
+    listed: Vec<FileId>,
+    hidden: Hidden,
+    mut report: Recovery,
+    hasher_of: impl Fn(&StoreId) -> KeyHasher,
+) -> Result<Recovered<S>, StoreError> {
+    let ids = listed.into_iter().filter(|id| id.kind == FileKind::Segment && !hidden.hides(*id));
     let mut found: Vec<Found<S>> = Vec::new();
     let mut half_made = Vec::new();
     let mut next_number = 1;
@@ -146,7 +165,7 @@ pub(crate) fn recover<S: Storage>(
     } else {
         report.clean = true;
     }
-    let meta = meta::load(&**storage, access, store_id, &mut report)?;
+    let meta = meta::load(&**storage, access, hidden, store_id, &mut report)?;
     if access == Access::Write && !report.removed.is_empty() {
         storage.sync_dir()?;
     }

@@ -558,6 +558,20 @@ impl<S: Storage, H: Host> Log<S, H> {
         Ok(())
     }
 
+    /// Removes the active segment if it holds no event.
+    pub(super) fn drop_eventless_segment(&mut self) -> Result<(), StoreError> {
+        let Some(active) = self.reader.view.active.clone() else { return Ok(()) };
+        if active.index.read().event_count() > 0 {
+            return Ok(());
+        }
+        Self::allow_fill(&active, false);
+        self.storage.remove(FileId::segment(active.header.number))?;
+        self.storage.sync_dir().map_err(|error| self.poisoned_by(error))?;
+        let sealed = self.reader.view.sealed.clone();
+        self.set_view(View { sealed, active: None });
+        Ok(())
+    }
+
     /// Writes and syncs once more what closed the store: the frame that vouches, or the seal. The
     /// sync of it may have failed or never happened, and nothing may stand behind it that is
     /// more durable. To be called before anything is written behind it.

@@ -1,6 +1,6 @@
 //! Names of files: a kind and a number, and nothing else.
 //!
-//! The name on the disk is `{number:010}.seg` or `{number:010}.meta`. Each file has exactly
+//! The name on the disk is `{number:010}` and `.seg`, `.meta` or `.import`. Each file has exactly
 //! one name and a name is parsed only if it is that one, so no two names mean one file.
 
 use alloc::string::{String, ToString as _};
@@ -13,6 +13,8 @@ pub enum FileKind {
     Segment,
     /// The meta log: keys and values.
     Meta,
+    /// The mark of an import that is under way: what it writes is not part of the store yet.
+    Import,
 }
 
 impl FileKind {
@@ -22,6 +24,7 @@ impl FileKind {
         match self {
             Self::Segment => "seg",
             Self::Meta => "meta",
+            Self::Import => "import",
         }
     }
 }
@@ -58,6 +61,12 @@ impl FileId {
         Self { kind: FileKind::Meta, number }
     }
 
+    /// The mark of an import whose first segment has this number.
+    #[must_use]
+    pub const fn import(number: u64) -> Self {
+        Self { kind: FileKind::Import, number }
+    }
+
     /// The file's name: the number in at least ten digits, a dot, the kind.
     #[must_use]
     pub fn name(&self) -> String {
@@ -68,7 +77,7 @@ impl FileId {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         let (digits, extension) = name.split_once('.')?;
-        let kind = [FileKind::Segment, FileKind::Meta]
+        let kind = [FileKind::Segment, FileKind::Meta, FileKind::Import]
             .into_iter()
             .find(|kind| kind.extension() == extension)?;
         let canonical = match digits.len() {
@@ -105,7 +114,7 @@ mod tests {
     #[test]
     fn every_name_parses_to_its_own_file() {
         for number in [0, 1, 9_999_999_999, 10_000_000_000, u64::MAX] {
-            for id in [FileId::segment(number), FileId::meta(number)] {
+            for id in [FileId::segment(number), FileId::meta(number), FileId::import(number)] {
                 assert_eq!(FileId::parse(&id.name()), Some(id));
             }
         }

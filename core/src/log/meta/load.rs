@@ -10,6 +10,7 @@ use super::{ActiveMeta, Renewal};
 use crate::format::Fault;
 use crate::format::meta::{META_HEADER_LEN, MetaHeader, MetaScan, scan, torn_len};
 use crate::format::segment::{HeaderFault, StoreId};
+use crate::log::import::Hidden;
 use crate::log::names::KindNames;
 use crate::log::recovery::{Access, Recovery, Tail, TornTail};
 use crate::log::source::FileSource;
@@ -61,11 +62,12 @@ enum Look<S: Storage> {
 pub(crate) fn load<S: Storage>(
     storage: &S,
     access: Access,
+    hidden: Hidden,
     store_id: Option<StoreId>,
     report: &mut Recovery,
 ) -> Result<LoadedMeta<S>, StoreError> {
     let files = storage.list()?.into_iter().filter(|id| id.kind == FileKind::Meta);
-    let mut ids: Vec<FileId> = files.collect();
+    let mut ids: Vec<FileId> = files.filter(|id| !hidden.hides(*id)).collect();
     ids.sort_unstable();
     let mut loaded = LoadedMeta {
         store_id,

@@ -6,6 +6,7 @@ use crate::format::meta::{
     META_ENTRY_HEADER_LEN, META_FRAME_LEN_MAX, META_KEY_LEN_MAX, META_VALUE_LEN_MAX, MetaEntry,
     frame_len,
 };
+use crate::log::meta::{is_consumer, travels};
 use crate::model::LimitError;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -27,7 +28,7 @@ impl Change {
 }
 
 /// Keys and their values, by key.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Values {
     by_key: BTreeMap<Vec<u8>, Vec<u8>>,
     encoded_len: usize,
@@ -58,6 +59,13 @@ impl Values {
     ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let from = self.by_key.range(prefix.to_vec()..);
         from.map_while(move |(key, value)| Some((key.strip_prefix(prefix)?, value.as_slice())))
+    }
+
+    /// Those that go with the events to another place.
+    pub(crate) fn travelling(&self, consumers: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let goes = |key: &[u8]| travels(key) && (consumers || !is_consumer(key));
+        let all = self.by_key.iter().filter(|(key, _)| goes(key));
+        all.map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
     /// Whether the changes would change nothing.

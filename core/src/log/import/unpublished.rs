@@ -1,0 +1,237 @@
+//! Files that are not part of the store yet, because the mark of an import says so.
+//!
+//! Order is everything here. The mark is on stable storage before the first file is made, the files
+//! are whole and durably named before the mark is emptied, and emptying it is what makes them
+//! count. Taking them back goes the other way: they are durably gone before the mark is.
+
+use crate::format::Fault;
+use crate::format::import_mark::{IMPORT_MARK_LEN, ImportMark};
+use crate::format::segment::{HeaderFault, StoreId};
+use crate::index::KeyHasher;
+use crate::log::recovery::{Access, Recovery, recover};
+use crate::log::{BackupError, Corruption, StoreError};
+use crate::storage::{FileId, FileKind, Storage, StorageError, StorageErrorKind, StorageFile};
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Files of a store to be, which count all at once or not at all.
+///
+/// For hosts that can place files faster than through an [`Import`](crate::Import), by linking
+/// them for instance. Dropped before it is published, it takes back what was written.
+pub struct Unpublished<S: Storage> {
+    storage: Arc<S>,
+    mark: ImportMark,
+    file: S::File,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The mark stands.
+    Hidden,
+    /// The mark may be empty: nothing may be taken back any more.
+    Unsure,
+    Published,
+}
+
+impl<S: Storage> core::fmt::Debug for Unpublished<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Unpublished").field("mark", &self.mark).finish_non_exhaustive()
+    }
+}
+
+impl<S: Storage> Unpublished<S> {
+    /// Begins in an empty storage. What an earlier try has left there is removed first.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError::NotEmpty`]; storage errors.
+    pub fn begin(storage: Arc<S>, store_id: StoreId) -> Result<Self, BackupError> {
+        make_empty(&storage)?;
+        storage.prepare(&[FileId::import(FIRST.first_segment)]);
+        Self::begin_at(storage, ImportMark { store_id, ..FIRST })
+    }
+
+    /// Begins behind files that are there already.
+    pub(super) fn begin_at(storage: Arc<S>, mark: ImportMark) -> Result<Self, BackupError> {
+        let id = FileId::import(mark.first_segment);
+        let file = storage.create(id)?;
+        let written = file.write_all_at(&mark.encode(), 0).and_then(|()| file.sync_data());
+        if let Err(error) = written.and_then(|()| storage.sync_dir()) {
+            drop(file);
+            // One that stays hides nothing: no file of this import was made.
+            let _ = storage.remove(id);
+            return Err(error.into());
+        }
+        Ok(Unpublished { storage, mark, file, state: State::Hidden })
+    }
+
+    /// Makes the files count. They must be whole and synced.
+    ///
+    /// # Errors
+    ///
+    /// Storage errors: nothing counts then, and where a file was not ready it may be called again.
+    /// [`BackupError::Unsure`] where the last step failed.
+    pub fn publish(&mut self) -> Result<(), BackupError> {
+        match self.state {
+            State::Published => return Ok(()),
+            State::Unsure => return Err(BackupError::Ended),
+            State::Hidden => {}
+        }
+        self.storage.sync_dir()?;
+        match self.file.set_len(0) {
+            Err(error) if error.kind() == StorageErrorKind::NotReady => return Err(error.into()),
+            cut => {
+                self.state = State::Unsure;
+                let done = cut.and_then(|()| self.file.sync_data());
+                done.map_err(|cause| BackupError::Unsure { cause })?;
+            }
+        }
+        self.state = State::Published;
+        // An empty mark says nothing, and opening removes it.
+        let _ = self.storage.remove(FileId::import(self.mark.first_segment));
+        let _ = self.storage.sync_dir();
+        Ok(())
+    }
+}
+
+impl<S: Storage> Drop for Unpublished<S> {
+    fn drop(&mut self) {
+        if self.state == State::Hidden {
+            // What stays is removed when the store opens.
+            let _ = take_back(&*self.storage, &self.mark, &mut Vec::new());
+        }
+    }
+}
+
+/// The mark of an import into an empty storage, but for the store.
+const FIRST: ImportMark =
+    ImportMark { store_id: StoreId::from_bytes([0; 16]), first_segment: 1, first_meta: 1 };
+
+/// Removes what an import or a crash has left, and sees to it that nothing else is there.
+pub(super) fn make_empty<S: Storage>(storage: &Arc<S>) -> Result<(), BackupError> {
+    settle_imports(&**storage, Access::Write, &mut Recovery::default())?;
+    if storage.list()?.is_empty() {
+        return Ok(());
+    }
+    // Half-made files are nobody's. Whatever else is there, whole or damaged, stays.
+    match recover(storage, Access::Write, KeyHasher::new) {
+        Ok(_) | Err(StoreError::Corruption(_) | StoreError::NewerFormat { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    match storage.list()?.first() {
+        Some(file) => Err(BackupError::NotEmpty { file: *file }),
+        None => Ok(()),
+    }
+}
+
+/// Which files opening does not see, because an import has not published them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hidden {
+    /// Segments from this number on.
+    segments_from: u64,
+    /// Files of the meta log from this number on.
+    metas_from: u64,
+}
+
+impl Hidden {
+    pub(crate) const NOTHING: Hidden = Hidden { segments_from: u64::MAX, metas_from: u64::MAX };
+
+    pub(crate) fn hides(&self, id: FileId) -> bool {
+        match id.kind {
+            FileKind::Segment => id.number >= self.segments_from,
+            FileKind::Meta => id.number >= self.metas_from,
+            FileKind::Import => false,
+        }
+    }
+
+    fn also(self, mark: &ImportMark) -> Hidden {
+        Hidden {
+            segments_from: self.segments_from.min(mark.first_segment),
+            metas_from: self.metas_from.min(mark.first_meta),
+        }
+    }
+
+    pub(crate) fn and(self, other: Hidden) -> Hidden {
+        Hidden {
+            segments_from: self.segments_from.min(other.segments_from),
+            metas_from: self.metas_from.min(other.metas_from),
+        }
+    }
+}
+
+/// Settles the imports that did not come to their end: takes back their files, or says which a
+/// reader must pass over.
+pub(crate) fn settle_imports<S: Storage>(
+    storage: &S,
+    access: Access,
+    report: &mut Recovery,
+) -> Result<Hidden, StoreError> {
+    let mut hidden = Hidden::NOTHING;
+    let listed = storage.list()?;
+    for id in listed.iter().copied().filter(|id| id.kind == FileKind::Import) {
+        let mark = read_mark(storage, id, &listed)?;
+        match (mark, access) {
+            (Some(mark), Access::Read) => hidden = hidden.also(&mark),
+            (Some(mark), Access::Write) => take_back(storage, &mark, &mut report.removed)?,
+            (None, Access::Read) => {}
+            (None, Access::Write) => {
+                storage.remove(id)?;
+                report.removed.push(id);
+            }
+        }
+    }
+    Ok(hidden)
+}
+
+/// The mark in a file; `None` for one that says nothing.
+fn read_mark<S: Storage>(
+    storage: &S,
+    id: FileId,
+    listed: &[FileId],
+) -> Result<Option<ImportMark>, StoreError> {
+    let file = storage.open(id)?;
+    let len = file.len()?.min(IMPORT_MARK_LEN as u64 + 1);
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(IMPORT_MARK_LEN)];
+    match file.read_exact_at(&mut bytes, 0) {
+        // It was emptied just now.
+        Err(error) if error.kind() == StorageErrorKind::OutOfBounds => return Ok(None),
+        read => read?,
+    }
+    if bytes.iter().all(|byte| *byte == 0) {
+        return Ok(None);
+    }
+    let fault = match ImportMark::decode(&bytes) {
+        Ok(mark) if mark.first_segment == id.number => return Ok(Some(mark)),
+        Ok(mark) => {
+            let expected = alloc::format!("the number {}", id.number);
+            Fault::new(32, expected, alloc::format!("{}", mark.first_segment))
+        }
+        Err(newer @ HeaderFault::NewerFormat { .. }) => return Err(StoreError::header(id, newer)),
+        Err(HeaderFault::Fault(fault)) => fault,
+    };
+    // The mark is synced before a file is made, so a torn one stands alone.
+    let its_own = |other: &FileId| other.kind == FileKind::Segment && other.number >= id.number;
+    match listed.iter().any(its_own) {
+        true => Err(Corruption::at(id, 0, fault).into()),
+        false => Ok(None),
+    }
+}
+
+fn take_back<S: Storage>(
+    storage: &S,
+    mark: &ImportMark,
+    removed: &mut Vec<FileId>,
+) -> Result<(), StorageError> {
+    let hidden = Hidden::NOTHING.also(mark);
+    for id in storage.list()?.into_iter().filter(|id| hidden.hides(*id)) {
+        storage.remove(id)?;
+        removed.push(id);
+    }
+    storage.sync_dir()?;
+    let id = FileId::import(mark.first_segment);
+    storage.remove(id)?;
+    removed.push(id);
+    storage.sync_dir()
+}
