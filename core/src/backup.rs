@@ -244,7 +244,7 @@ impl<S: Storage> Export<S> {
             Next::Data { segment, given, watch } => {
                 let piece = &self.plan.pieces[*segment];
                 let len = read_piece(&self.reader, piece, *given, section)?;
-                let from_file = section.len() - len.min(section.len() - SECTION_HEADER_LEN);
+                let from_file = section.len() - len;
                 watch.see(&section[from_file..]).map_err(|fault| {
                     let id = FileId::segment(piece.about.number);
                     StoreError::from(Corruption::at(id, 0, fault))

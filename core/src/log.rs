@@ -43,9 +43,8 @@ pub use erasure::{
 };
 pub use error::{Corruption, StoreError};
 pub use fill::FillAhead;
+pub use import::{BackupCheck, BackupError, Import, ImportSummary, Unpublished};
 pub use meta::{CheckpointName, ConsumerCheckpoint, MetaStats, MetaSync};
-pub use import::{BackupError, Import, ImportSummary, Unpublished};
-pub use meta::{CheckpointName, MetaStats, MetaSync};
 pub use names::{KIND_NAME_LEN_MAX, KindNameError};
 pub(crate) use pieces::{Frames, Piece};
 pub use query::{Query, Skipped};

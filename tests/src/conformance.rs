@@ -12,6 +12,7 @@
 )]
 
 mod append;
+mod backup;
 mod batch;
 mod damage;
 mod faults;
@@ -25,6 +26,7 @@ mod store;
 mod toolkit;
 
 pub use append::*;
+pub use backup::*;
 pub use batch::*;
 pub use damage::*;
 pub use faults::*;
@@ -144,6 +146,9 @@ macro_rules! conformance_tests {
                 b36_a_sealed_segment_that_lost_its_end_is_corruption,
                 b36_the_newest_segment_does_without_its_footer,
                 b36_a_preallocated_end_is_no_torn_tail,
+                b38_a_backup_gives_the_same_store,
+                b38_a_backup_continues_an_earlier_one,
+                b38_a_whole_backup_goes_into_an_empty_place_only,
                 b40_coordinates_are_checked_and_shown,
                 b40_kinds_are_shown_in_hex,
                 b40_ids_are_uuids_of_version_7,

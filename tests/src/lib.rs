@@ -1,5 +1,6 @@
 //! The proof of Annals.
 
+pub mod backup;
 #[cfg(doctest)]
 mod book;
 pub mod conformance;

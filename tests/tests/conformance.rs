@@ -93,6 +93,7 @@ fn the_list_names_every_function_of_the_suite() {
         conformance_tests!(names, ()).into_iter().collect();
     let sources = [
         include_str!("../src/conformance/append.rs"),
+        include_str!("../src/conformance/backup.rs"),
         include_str!("../src/conformance/batch.rs"),
         include_str!("../src/conformance/damage.rs"),
         include_str!("../src/conformance/faults.rs"),

@@ -120,8 +120,9 @@ impl SegmentWatch {
         }
         let len = FRAME_PREFIX_LEN + usize_of(word(4));
         let end = start + len as u64;
-        let padded_end = end.next_multiple_of(FRAME_ALIGN as u64);
-        if len < FRAME_HEADER_LEN || padded_end > self.frames_end {
+        // A file may end within the padding of its last frame.
+        let padded_end = end.next_multiple_of(FRAME_ALIGN as u64).min(self.frames_end);
+        if len < FRAME_HEADER_LEN || end > self.frames_end {
             let found = format!("one of {len} bytes");
             return Err(Fault::new(start + 4, "a frame before the end of the frames", found));
         }

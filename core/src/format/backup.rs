@@ -26,7 +26,7 @@
 
 use super::frame::{FRAME_PREFIX_LEN, finish_prefix, padded};
 use super::meta::MetaEntry;
-use super::segment::StoreId;
+use super::segment::{SEGMENT_HEADER_LEN, StoreId};
 use super::{Crc32, Fault, read_array, read_u16, read_u32, read_u64, usize_of};
 use crate::model::{Hash, Sequence};
 use alloc::format;
@@ -235,6 +235,7 @@ impl BackupSegment {
         let segment = fields().filter(|segment| {
             segment.encode() == body
                 && segment.number > 0
+                && segment.byte_len >= SEGMENT_HEADER_LEN as u64
                 && segment.base_sequence <= segment.end_sequence
         });
         segment.ok_or_else(|| Fault::new(0, "valid fields of a segment's beginning", "others"))

@@ -13,6 +13,7 @@ use crate::place::Place;
 
 const SEGMENTS: u64 = 100;
 const METAS: u64 = 8;
+const IMPORTS: u64 = 16;
 
 struct Opened {
     storage: OpfsStorage,
@@ -25,10 +26,11 @@ impl Opened {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let place = Place::new(&format!("conformance-{number}")).await;
-        let options = OpfsOptions::default().with_handles_max(128);
+        let options = OpfsOptions::default().with_handles_max(144);
         let (storage, mut upkeep) = OpfsStorage::open(place.dir(), options).await.unwrap();
         let segments = (1..=SEGMENTS).map(FileId::segment);
-        let all: Vec<FileId> = segments.chain((1..=METAS).map(FileId::meta)).collect();
+        let others = (1..=METAS).map(FileId::meta).chain((1..=IMPORTS).map(FileId::import));
+        let all: Vec<FileId> = segments.chain(others).collect();
         annals_core::Storage::prepare(&storage, &all);
         upkeep.top_up().await.unwrap();
         Self { storage, _upkeep: upkeep }

@@ -6,7 +6,7 @@
 
 use crate::format::Fault;
 use crate::format::backup::{BackupHeader, BackupSegment, Border};
-use crate::format::frame::{self, FrameAt, FrameRef};
+use crate::format::frame::{self, FRAME_ALIGN, FrameAt, FrameRef};
 use crate::format::pruned::PrunedRun;
 use crate::format::record::{RecordRef, RecordState};
 use crate::format::segment::{SEGMENT_HEADER_LEN, SegmentFooter, SegmentHeader, chain_hash};
@@ -163,6 +163,10 @@ impl<S: Storage> Continued<S> {
         let Some(end) = &mut target.end else { return Err(BackupError::Incomplete) };
         if !self.absorbed {
             self.pending.extend_from_slice(bytes);
+            if last {
+                // A file may end within the padding of its last frame.
+                self.pending.resize(self.pending.len().next_multiple_of(FRAME_ALIGN), 0);
+            }
             self.absorb(end, backup)?;
             self.absorbed = true;
         }
@@ -189,7 +193,7 @@ impl<S: Storage> Continued<S> {
         let salt = self.header.as_ref().map_or(0, |header| header.salt);
         while at < pending.len() {
             let place = self.seen + at as u64;
-            match FrameRef::at(&pending[at..], self.about.byte_len - place, salt) {
+            match FrameRef::at(&pending[at..], self.about.byte_len.saturating_sub(place), salt) {
                 FrameAt::Frame(frame) if at + frame.len <= pending.len() => {
                     self.take_frame(end, &frame, place)?;
                     frame::push_unvouched(&mut self.out, &pending[at..at + frame.len], salt);
