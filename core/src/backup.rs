@@ -10,7 +10,7 @@ mod watch;
 
 use crate::format::backup::{
     BackupHeader, SECTION_BODY_LEN_MAX, SECTION_HEADER_LEN, SectionKind, begin_section,
-    finish_section, section_len,
+    finish_section, section_len, values,
 };
 use crate::format::segment::StoreId;
 use crate::log::{BackupError, Corruption, Host, Log, ReadOnlyLog, Reader, StoreError};
@@ -95,6 +95,34 @@ impl<S: Storage> core::fmt::Debug for Export<S> {
             .field("header", &self.header)
             .field("position", &self.position)
             .finish_non_exhaustive()
+    }
+}
+
+/// All that an export is to be of.
+pub struct ExportStart<S: Storage> {
+    reader: Reader<S>,
+    values: Vec<(Vec<u8>, Vec<u8>)>,
+    options: ExportOptions,
+}
+
+impl<S: Storage> core::fmt::Debug for ExportStart<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let ExportStart { reader, options, .. } = self;
+        f.debug_struct("ExportStart")
+            .field("end", &reader.end())
+            .field("options", options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Storage> ExportStart<S> {
+    /// Begins the export.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::export`].
+    pub fn begin(self) -> Result<Export<S>, BackupError> {
+        Export::new(self.reader, self.values, &self.options)
     }
 }
 
@@ -200,6 +228,14 @@ impl<S: Storage> Export<S> {
             len: piece.end,
             sealed: piece.about.sealed,
         })
+    }
+
+    /// The names of kinds and checkpoints that go with it, for the same hosts: what
+    /// [`Unpublished::write_values`](crate::Unpublished::write_values) takes.
+    pub fn values(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let bodies = self.plan.values.iter();
+        let entries = bodies.flat_map(|body| values(body).unwrap_or_default());
+        entries.filter_map(|entry| Some((entry.key, entry.value?)))
     }
 
     /// The next section in `section`; `false` behind the last.
@@ -320,8 +356,15 @@ impl<S: Storage, H: Host> Log<S, H> {
     ///
     /// See [`Import`](crate::Import).
     pub fn export(&self, options: &ExportOptions) -> Result<Export<S>, BackupError> {
+        self.begin_export(options).begin()
+    }
+
+    /// What [`export`](Log::export) takes of the log, at once and without a look at its files:
+    /// for hosts that let the writer go before they begin.
+    #[must_use]
+    pub fn begin_export(&self, options: &ExportOptions) -> ExportStart<S> {
         let values = self.travelling_values(options.consumers);
-        Export::new(self.reader(), values, options)
+        ExportStart { reader: self.reader(), values, options: *options }
     }
 }
 

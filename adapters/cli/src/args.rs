@@ -87,6 +87,74 @@ pub(crate) enum Command {
     /// Copy what is provably whole in a damaged store into a new one
     #[command(long_about = keep::REPAIR_LONG, after_help = keep::REPAIR_EXIT_CODES)]
     Repair(RepairArgs),
+    /// Make a copy of the store as it is now, beside its writer
+    #[command(long_about = SNAPSHOT_LONG)]
+    Snapshot(SnapshotArgs),
+    /// Write a backup into one file, beside the store's writer
+    #[command(long_about = EXPORT_LONG, after_help = EXPORT_EXAMPLES)]
+    Export(ExportArgs),
+    /// Take in a backup: into an empty directory, or behind the events that it continues
+    #[command(long_about = IMPORT_BACKUP_LONG)]
+    ImportBackup(ImportBackupArgs),
+}
+
+const SNAPSHOT_LONG: &str = "\
+Make a copy of the store as it is now, beside its writer.
+
+The snapshot is a store of its own, complete or absent. Sealed segments are shared with the store \
+where the file system can, so most of it costs no space: it protects against mistakes, and against \
+a damaged disk only on another one. A payload that is erased later stays in it.";
+
+const EXPORT_LONG: &str = "\
+Write a backup into one file, beside the store's writer.
+
+It holds the events, the names of kinds and the checkpoints of consumers, and a checksum of each \
+part. With --from it holds only what came since an earlier backup; erasures and retention among the \
+events before travel with a whole backup only.";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  annals export monday.annals --store shop
+  annals export tuesday.annals --store shop --from 8577
+  annals export --store shop | ssh elsewhere annals import-backup - --store shop";
+
+const IMPORT_BACKUP_LONG: &str = "\
+Take in a backup: into an empty directory, or behind the events that it continues.
+
+All of it counts at once, when everything is proven and on the disk, and nothing of it before. The \
+copy has the same id as the store that it was made of: let only one of the two be written to.";
+
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotArgs {
+    /// A directory that is new or empty
+    #[arg(value_name = "DEST")]
+    pub(crate) dest: PathBuf,
+    /// Print one object of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// A file that is not there yet; `-`, or no file, writes to stdout
+    #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]
+    pub(crate) file: PathBuf,
+    /// Only the events from this sequence on: the end of an earlier backup
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) from: Option<u64>,
+    /// Leave out the checkpoints of consumers, for a copy that has its own
+    #[arg(long)]
+    pub(crate) without_consumers: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportBackupArgs {
+    /// The backup; `-` reads stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Check the backup, and whether it could go there, and take nothing in
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 const IMPORT_LONG: &str = "\

@@ -51,6 +51,11 @@ impl Failure {
         Failure::usage(format!("can't read {what}: {}", with_causes(error)))
     }
 
+    /// An error and what caused it, in one line.
+    pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
+        with_causes(error)
+    }
+
     /// Says what to do next.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

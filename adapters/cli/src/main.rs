@@ -9,9 +9,11 @@ mod confirm;
 mod erase;
 mod event_json;
 mod event_table;
+mod export;
 mod failure;
 mod graph;
 mod import;
+mod import_backup;
 mod json_text;
 mod kind_names;
 mod open;
@@ -22,10 +24,12 @@ mod query;
 mod region_args;
 mod repair;
 mod show;
+mod snapshot;
 mod stats;
 mod streams;
 mod tail;
 mod time;
+mod transfer;
 mod verify;
 
 use args::{Cli, Command};
@@ -65,5 +69,8 @@ fn run(cli: &Cli, out: &mut Output) -> Result<Code, Failure> {
         Command::Compact(args) => compact::run(store, args, out),
         Command::Erase(args) => erase::run(store, args, out),
         Command::Repair(args) => repair::run(store, args, out),
+        Command::Snapshot(args) => snapshot::run(store, args, out),
+        Command::Export(args) => export::run(store, args, out),
+        Command::ImportBackup(args) => import_backup::run(store, args, out),
     }
 }

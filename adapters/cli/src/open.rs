@@ -80,6 +80,23 @@ pub(crate) fn for_salvage(dir: &Path, target: &Path) -> Result<(FsStorage, FsSto
     ))
 }
 
+/// Whether a whole backup could go into a directory.
+pub(crate) fn check_empty(dir: &Path) -> Result<(), Failure> {
+    let occupied = match look(dir)? {
+        Found::Nothing | Found::EmptyDirectory => false,
+        Found::OtherFiles => true,
+        // A writer that wrote nothing leaves its lock file.
+        Found::Store => for_reading(dir)?.reader().end().get() > 0,
+    };
+    match occupied {
+        false => Ok(()),
+        true => {
+            let message = format!("{} is not empty", dir.display());
+            Err(Failure::usage(message).hint("name a directory that is new or empty"))
+        }
+    }
+}
+
 /// A failure of the store with what to do next about this directory.
 pub(crate) fn of_store(dir: &Path, error: StoreError) -> Failure {
     let is_damage = matches!(error, StoreError::Corruption(_));

@@ -78,6 +78,8 @@
 //! | that beside other work, slowly | [`Store::compact_in_background`], [`Cancel`] |
 //! | payloads that must go for good | [`Store::erase`] |
 //! | what is whole in a damaged store | [`salvage`], or the command `annals repair` |
+//! | a copy beside the running store | [`Store::snapshot`] |
+//! | a backup in one file, or one that continues it | [`Store::export`], [`import`] |
 //! | rules before writing, and a trace of them | [`Pipeline`], [`Store::guarded_by`] |
 //! | a life with states | [`define_state_machine!`], [`Store::apply_transition`] |
 //! | a store for a test | [`Store::in_memory`] |
@@ -128,6 +130,7 @@ mod fs_storage;
 mod host;
 mod parallel;
 mod store;
+mod transfer;
 
 // The native durability has an interval besides what the core knows.
 pub use annals_core::*;
@@ -145,4 +148,8 @@ pub use store::{
     ConsumerStatus, Follow, FollowError, GuardedStore, PolicyError, ReactConfig, ReactError,
     ReactSource, ReactSummary, Reactor, RegionChange, StartAt, StateCheck, Store, Subscription,
     Ticket, TransitionOptions, Watch,
+};
+pub use transfer::{
+    ImportOptions, SnapshotSummary, TransferError, TransferProgress, TransferStep, check_backup,
+    export, import, snapshot,
 };

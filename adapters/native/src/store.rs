@@ -15,6 +15,7 @@ mod request;
 mod signal;
 mod ticket;
 mod watch;
+mod transfer;
 mod worker;
 mod write;
 

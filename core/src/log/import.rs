@@ -19,13 +19,10 @@ use crate::format::backup::{BackupHeader, BackupSegment};
 use crate::format::import_mark::ImportMark;
 use crate::format::meta::MetaEntry;
 use crate::format::segment::{HeaderFault, SegmentHeader};
-use crate::index::KeyHasher;
 use crate::log::StoreError;
 use crate::log::config::Host;
 use crate::log::meta::{Change, Values, write_fresh};
 use crate::log::reader::Reader;
-use crate::log::recovery::{Access, Recovered, Recovery, recover_listed};
-use crate::log::shared::{Published, Shared};
 use crate::model::Sequence;
 use crate::storage::{FileId, Storage, StorageFile};
 use alloc::boxed::Box;
@@ -207,8 +204,11 @@ impl<S: Storage, H: Host> Import<S, H> {
     pub fn reader(&mut self) -> Result<Reader<S>, BackupError> {
         self.drain()?;
         if self.reader.is_none() {
-            let reader = self.open_unpublished().map_err(|error| self.ended_by(error))?;
-            self.reader = Some(reader);
+            let reader = match (&self.unpublished, self.outline.header()) {
+                (Some(unpublished), Some(header)) => unpublished.reader(header.end_sequence),
+                _ => Err(BackupError::Incomplete),
+            };
+            self.reader = Some(reader.map_err(|error| self.ended_by(error))?);
         }
         self.reader.clone().ok_or(BackupError::Incomplete)
     }
@@ -373,29 +373,6 @@ impl<S: Storage, H: Host> Import<S, H> {
             self.segment = None;
         }
         Ok(Handled::Done)
-    }
-
-    /// Opens what is there now, unpublished files among it, as opening the store will.
-    fn open_unpublished(&self) -> Result<Reader<S>, BackupError> {
-        let Some(header) = self.header() else { return Err(BackupError::Incomplete) };
-        let (listed, report) = (self.storage.list()?, Recovery::default());
-        let recovered = recover_listed(
-            &self.storage,
-            Access::Read,
-            listed,
-            Hidden::NOTHING,
-            report,
-            KeyHasher::new,
-        )?;
-        let Recovered { view, end, report, .. } = recovered;
-        if end != header.end_sequence || report.torn_tail.is_some() {
-            let expected = format!("events up to sequence {}", header.end_sequence);
-            return Err(self.outline.wrong(0, expected, format!("whole ones up to {end}")));
-        }
-        let published = Published { view: Arc::new(view), end, durable_end: end };
-        let cache_bytes = crate::log::LogConfig::default().index_cache_bytes;
-        let shared = Arc::new(Shared::new(header.store_id, cache_bytes, published));
-        Ok(Reader::new(&shared))
     }
 }
 

@@ -45,6 +45,12 @@ impl<S: Storage> ReadOnlyLog<S> {
         Ok(ReadOnlyLog { storage, config, reader, report })
     }
 
+    /// Where its files are.
+    #[must_use]
+    pub fn storage(&self) -> &S {
+        &self.storage
+    }
+
     /// What opening found. Nothing was cut or removed: a torn tail is left to the writer.
     #[must_use]
     pub fn recovery(&self) -> &Recovery {

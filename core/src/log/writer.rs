@@ -181,6 +181,12 @@ impl<S: Storage, H: Host> Log<S, H> {
         &self.recovery
     }
 
+    /// Where its files are.
+    #[must_use]
+    pub fn storage(&self) -> &S {
+        &self.storage
+    }
+
     /// The identity of the store.
     #[must_use]
     pub fn store_id(&self) -> StoreId {

@@ -59,7 +59,7 @@ impl<S: Storage> Target<S> {
     ) -> Result<(Self, Values), BackupError> {
         let mut log = Log::open(Arc::clone(storage), host, LogConfig::default())?;
         let reader = log.reader();
-        check_border(&reader, header)?;
+        header.check_continues(&reader)?;
         if header.segment_count > 0 {
             log.make_close_sure()?;
             log.seal()?;
@@ -89,27 +89,35 @@ impl<S: Storage> Target<S> {
     }
 }
 
-fn check_border<S: Storage>(reader: &Reader<S>, header: &BackupHeader) -> Result<(), BackupError> {
-    let (first, end) = (header.first_sequence, reader.end());
-    if end == Sequence::ZERO {
-        return Err(BackupError::DoesNotContinue { first, end });
-    }
-    let (backup, store) = (header.store_id, reader.store_id());
-    if backup != store {
-        return Err(BackupError::OtherStore { backup, store });
-    }
-    if let Some(Border { sequence, event_hash }) = header.border
-        && sequence < end
-    {
-        let found = reader.event_hash_at(sequence)?;
-        if found != Some(event_hash) {
-            return Err(diverged(sequence, Some(event_hash), found));
+impl BackupHeader {
+    /// Whether a backup that is not whole goes on where a store ends, and is of that store.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError::OtherStore`], [`BackupError::Diverged`], [`BackupError::DoesNotContinue`];
+    /// corruption; storage errors.
+    pub fn check_continues<S: Storage>(&self, store: &Reader<S>) -> Result<(), BackupError> {
+        let (first, end) = (self.first_sequence, store.end());
+        if end == Sequence::ZERO {
+            return Err(BackupError::DoesNotContinue { first, end });
         }
+        if self.store_id != store.store_id() {
+            let (backup, store) = (self.store_id, store.store_id());
+            return Err(BackupError::OtherStore { backup, store });
+        }
+        if let Some(Border { sequence, event_hash }) = self.border
+            && sequence < end
+        {
+            let found = store.event_hash_at(sequence)?;
+            if found != Some(event_hash) {
+                return Err(diverged(sequence, Some(event_hash), found));
+            }
+        }
+        if first != end {
+            return Err(BackupError::DoesNotContinue { first, end });
+        }
+        Ok(())
     }
-    if first != end {
-        return Err(BackupError::DoesNotContinue { first, end });
-    }
-    Ok(())
 }
 
 /// How much is written in one go.

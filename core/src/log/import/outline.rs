@@ -73,10 +73,6 @@ impl Outline {
         self.stream.end()
     }
 
-    pub(super) fn is_complete(&self) -> bool {
-        self.complete
-    }
-
     /// Whether a section is whole that was not accepted yet.
     pub(super) fn is_waiting(&self) -> bool {
         self.stream.section().is_some()

@@ -8,8 +8,13 @@ use crate::format::Fault;
 use crate::format::import_mark::{IMPORT_MARK_LEN, ImportMark};
 use crate::format::segment::{HeaderFault, StoreId};
 use crate::index::KeyHasher;
-use crate::log::recovery::{Access, Recovery, recover};
+use crate::log::config::{Host, LogConfig};
+use crate::log::meta::{Change, Values, write_fresh};
+use crate::log::reader::Reader;
+use crate::log::recovery::{Access, Recovered, Recovery, recover, recover_listed};
+use crate::log::shared::{Published, Shared};
 use crate::log::{BackupError, Corruption, StoreError};
+use crate::model::Sequence;
 use crate::storage::{FileId, FileKind, Storage, StorageError, StorageErrorKind, StorageFile};
 use alloc::sync::Arc;
 use alloc::vec;
@@ -67,6 +72,58 @@ impl<S: Storage> Unpublished<S> {
         Ok(Unpublished { storage, mark, file, state: State::Hidden })
     }
 
+    /// Writes names of kinds and checkpoints, as an export has them.
+    ///
+    /// # Errors
+    ///
+    /// Storage errors; a limit that they exceed.
+    pub fn write_values<'a, H: Host>(
+        &self,
+        entries: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+        host: &H,
+    ) -> Result<(), BackupError> {
+        let mut values = Values::default();
+        for (key, value) in entries {
+            let change = Change { key: key.to_vec(), value: Some(value.to_vec()) };
+            values.check(core::slice::from_ref(&change)).map_err(StoreError::from)?;
+            values.apply(change);
+        }
+        if values.len() > 0 {
+            let ImportMark { store_id, first_meta, .. } = self.mark;
+            write_fresh(&*self.storage, host, store_id, first_meta, &values)?;
+        }
+        Ok(())
+    }
+
+    /// A reader of the store as it will be, which must have all events before `end`: for
+    /// [`verify`](fn@crate::verify), before anything counts.
+    ///
+    /// # Errors
+    ///
+    /// Corruption, also where events are missing; storage errors.
+    pub fn reader(&self, end: Sequence) -> Result<Reader<S>, BackupError> {
+        let (listed, report) = (self.storage.list()?, Recovery::default());
+        let recovered = recover_listed(
+            &self.storage,
+            Access::Read,
+            listed,
+            Hidden::NOTHING,
+            report,
+            KeyHasher::new,
+        )?;
+        let Recovered { view, end: found, report, .. } = recovered;
+        if found != end || report.torn_tail.is_some() {
+            let id = FileId::segment(self.mark.first_segment);
+            let expected = alloc::format!("events up to sequence {end}");
+            let found = alloc::format!("whole ones up to {found}");
+            return Err(StoreError::from(Corruption::new(id, 0, expected, found)).into());
+        }
+        let published = Published { view: Arc::new(view), end, durable_end: end };
+        let cache_bytes = LogConfig::default().index_cache_bytes;
+        let shared = Arc::new(Shared::new(self.mark.store_id, cache_bytes, published));
+        Ok(Reader::new(&shared))
+    }
+
     /// Makes the files count. They must be whole and synced.
     ///
     /// # Errors
@@ -115,8 +172,11 @@ pub(super) fn make_empty<S: Storage>(storage: &Arc<S>) -> Result<(), BackupError
     if storage.list()?.is_empty() {
         return Ok(());
     }
-    // Half-made files are nobody's. Whatever else is there, whole or damaged, stays.
-    match recover(storage, Access::Write, KeyHasher::new) {
+    // Half-made files are nobody's. Whatever else is there, whole or damaged, stays as it is.
+    match recover(storage, Access::Read, KeyHasher::new) {
+        Ok(Recovered { view, meta, .. }) if view.len() == 0 && meta.active.is_none() => {
+            recover(storage, Access::Write, KeyHasher::new)?;
+        }
         Ok(_) | Err(StoreError::Corruption(_) | StoreError::NewerFormat { .. }) => {}
         Err(error) => return Err(error.into()),
     }
