@@ -5,6 +5,7 @@
 //! shown. Run it in this folder: `cargo run --release -- --help`.
 
 mod append;
+mod backup;
 mod durable;
 mod fanout;
 mod floor;
@@ -52,6 +53,8 @@ enum Table {
     Growth,
     /// Verifying and compacting, beside plainly reading the same files.
     Keep,
+    /// Export, import and snapshot beside reading and writing the same bytes.
+    Backup,
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -73,6 +76,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     if wanted(Table::Keep) {
         keep::table(&args)?;
+    }
+    if wanted(Table::Backup) {
+        backup::table(&args)?;
     }
     Ok(())
 }
