@@ -13,7 +13,7 @@ use crate::format::backup::{
     finish_section, section_len, values,
 };
 use crate::format::segment::StoreId;
-use crate::log::{BackupError, Corruption, Host, Log, ReadOnlyLog, Reader, StoreError};
+use crate::log::{BackupError, Corruption, Host, Log, ReadOnlyLog, Reader, StoreError, Travelling};
 use crate::model::Sequence;
 use crate::storage::{FileId, Storage, StorageFile};
 use alloc::vec::Vec;
@@ -101,7 +101,7 @@ impl<S: Storage> core::fmt::Debug for Export<S> {
 /// All that an export is to be of.
 pub struct ExportStart<S: Storage> {
     reader: Reader<S>,
-    values: Vec<(Vec<u8>, Vec<u8>)>,
+    values: Travelling,
     options: ExportOptions,
 }
 
@@ -122,7 +122,7 @@ impl<S: Storage> ExportStart<S> {
     ///
     /// As [`Log::export`].
     pub fn begin(self) -> Result<Export<S>, BackupError> {
-        Export::new(self.reader, self.values, &self.options)
+        Export::new(self.reader, &self.values, &self.options)
     }
 }
 
@@ -142,7 +142,7 @@ impl<S: Storage> Export<S> {
     /// `values` are entries of the meta log.
     pub(crate) fn new(
         reader: Reader<S>,
-        values: Vec<(Vec<u8>, Vec<u8>)>,
+        values: &[(Vec<u8>, Vec<u8>)],
         options: &ExportOptions,
     ) -> Result<Self, BackupError> {
         let plan = Plan::new(&reader, values, options)?;
@@ -376,6 +376,6 @@ impl<S: Storage> ReadOnlyLog<S> {
     /// As [`Log::export`].
     pub fn export(&self, options: &ExportOptions) -> Result<Export<S>, BackupError> {
         let (reader, values) = self.look_for_export(options.consumers)?;
-        Export::new(reader, values, options)
+        Export::new(reader, &values, options)
     }
 }

@@ -44,6 +44,7 @@ pub use erasure::{
 pub use error::{Corruption, StoreError};
 pub use fill::FillAhead;
 pub use import::{BackupCheck, BackupError, Import, ImportSummary, Unpublished};
+pub(crate) use meta::Travelling;
 pub use meta::{CheckpointName, ConsumerCheckpoint, MetaStats, MetaSync};
 pub use names::{KIND_NAME_LEN_MAX, KindNameError};
 pub(crate) use pieces::{Frames, Piece};

@@ -10,13 +10,15 @@ pub use snapshot::{SnapshotSummary, snapshot};
 use crate::config::StoreConfig;
 use crate::fs_storage::{FsOptions, FsStorage};
 use crate::host::SystemHost;
+use crate::parallel::verify_parallel;
 use crate::store::{Store, fs_error};
 use annals_core::{
     BackupCheck, BackupError, BackupHeader, Export, ExportOptions, FileId, Import, ImportSummary,
-    ReadOnlyLog, Sequence, Storage, StoreError, VerifyFault, VerifyOptions, verify,
+    ReadOnlyLog, Sequence, Storage, StoreError, VerifyFault, VerifyOptions,
 };
 use std::fs;
 use std::io::{self, Read, Write};
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -248,7 +250,8 @@ pub fn import(
     let whole = import.header().is_some_and(|header| header.first_sequence == Sequence::ZERO);
     if whole && options.verify {
         let mut stopped = false;
-        let report = verify(&reader, &VerifyOptions::default(), |now| {
+        let jobs = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let report = verify_parallel(&reader, &VerifyOptions::default(), jobs, |now| {
             let told = progress(TransferProgress {
                 step: TransferStep::Verifying,
                 bytes_done: now.bytes_done,

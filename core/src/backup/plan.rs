@@ -38,7 +38,7 @@ pub(super) struct Piece {
 impl Plan {
     pub(super) fn new<S: Storage>(
         reader: &Reader<S>,
-        values: Vec<(Vec<u8>, Vec<u8>)>,
+        values: &[(Vec<u8>, Vec<u8>)],
         options: &ExportOptions,
     ) -> Result<Self, BackupError> {
         let (from, end) = (options.from, reader.end());
@@ -81,9 +81,9 @@ fn border<S: Storage>(reader: &Reader<S>, from: Sequence) -> Result<Border, Back
 }
 
 /// Values as the bodies of sections.
-fn bodies(values: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<Vec<u8>> {
+fn bodies(values: &[(Vec<u8>, Vec<u8>)]) -> Vec<Vec<u8>> {
     let mut bodies: Vec<Vec<u8>> = alloc::vec![Vec::new()];
-    for (key, value) in &values {
+    for (key, value) in values {
         let entry = MetaEntry { key, value: Some(value) };
         let fits = |body: &&mut Vec<u8>| body.len() + entry.encoded_len() <= SECTION_BODY_LEN_MAX;
         match bodies.last_mut().filter(fits) {

@@ -346,6 +346,9 @@ impl<S: Storage> MetaLog<S> {
     }
 }
 
+/// Keys and values that go with the events to another place.
+pub(crate) type Travelling = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Whether a value goes with the events to another place: names of kinds, which events are read
 /// by, and checkpoints of consumers, which else would do everything once more. What projections
 /// have computed can be computed again.
@@ -420,7 +423,7 @@ impl<S: Storage, H: Host> Log<S, H> {
     }
 
     /// Names of kinds and, if wanted, checkpoints of consumers.
-    pub(crate) fn travelling_values(&self, consumers: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
+    pub(crate) fn travelling_values(&self, consumers: bool) -> Travelling {
         self.meta.values().travelling(consumers)
     }
 

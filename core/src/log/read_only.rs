@@ -4,13 +4,12 @@ use crate::format::segment::StoreId;
 use crate::index::KeyHasher;
 use crate::log::StoreError;
 use crate::log::config::LogConfig;
-use crate::log::meta::is_consumer;
+use crate::log::meta::{Travelling, is_consumer};
 use crate::log::reader::Reader;
 use crate::log::recovery::{Access, Recovered, Recovery, recover};
 use crate::log::shared::{Published, Shared};
 use crate::storage::{Storage, StorageErrorKind};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 /// How often opening starts over because the writer removed a file meanwhile.
 const TRIES_MAX: usize = 8;
@@ -68,7 +67,7 @@ impl<S: Storage> ReadOnlyLog<S> {
     pub(crate) fn look_for_export(
         &self,
         consumers: bool,
-    ) -> Result<(Reader<S>, Vec<(Vec<u8>, Vec<u8>)>), StoreError> {
+    ) -> Result<(Reader<S>, Travelling), StoreError> {
         let before = self.recover()?.meta.values;
         let recovered = self.recover()?;
         // A name is registered before its first event, a checkpoint set behind the last.

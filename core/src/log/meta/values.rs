@@ -6,7 +6,7 @@ use crate::format::meta::{
     META_ENTRY_HEADER_LEN, META_FRAME_LEN_MAX, META_KEY_LEN_MAX, META_VALUE_LEN_MAX, MetaEntry,
     frame_len,
 };
-use crate::log::meta::{is_consumer, travels};
+use crate::log::meta::{Travelling, is_consumer, travels};
 use crate::model::LimitError;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -62,7 +62,7 @@ impl Values {
     }
 
     /// Those that go with the events to another place.
-    pub(crate) fn travelling(&self, consumers: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
+    pub(crate) fn travelling(&self, consumers: bool) -> Travelling {
         let goes = |key: &[u8]| travels(key) && (consumers || !is_consumer(key));
         let all = self.by_key.iter().filter(|(key, _)| goes(key));
         all.map(|(key, value)| (key.clone(), value.clone())).collect()
