@@ -14,8 +14,8 @@ mod read;
 mod request;
 mod signal;
 mod ticket;
-mod watch;
 mod transfer;
+mod watch;
 mod worker;
 mod write;
 

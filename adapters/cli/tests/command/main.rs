@@ -5,8 +5,8 @@
 mod compact;
 mod damage;
 mod erase;
-mod graph;
 mod export;
+mod graph;
 mod import;
 mod import_bad;
 mod look;
