@@ -321,6 +321,8 @@ impl<S: Storage> Continued<S> {
             id_max,
             frames_hash,
             chain_hash: chain_hash(&header.prev_chain_hash, &frames_hash),
+            // Of one in which events may be gone, its own number counts.
+            newest_loss: None,
         };
         tail.extend_from_slice(&footer.encode());
         self.file.write_all_at(&tail, frames_end)?;
