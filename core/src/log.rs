@@ -54,6 +54,7 @@ pub use reader::{Reader, Readers, StreamHead};
 pub use recovery::{Recovery, TornTail};
 pub use salvage::{SalvageLoss, SalvageProgress, SalvageReport, salvage};
 pub(crate) use segments::Segment;
+pub(crate) use source::FileSource;
 pub use staged::{CommitInfo, Staged};
 pub use stats::{IndexDamage, LogDiagnostics, LogStats, SegmentStats};
 pub use walk::{Ancestors, AncestorsEnd};

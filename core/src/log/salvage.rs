@@ -16,6 +16,7 @@ mod make;
 use crate::format::segment::StoreId;
 use crate::log::StoreError;
 use crate::log::config::{Host, LogConfig};
+use crate::log::import::{Hidden, settle_imports};
 use crate::log::meta::{self, LoadedMeta};
 use crate::log::recovery::{Access, Recovery};
 use crate::log::writer::Log;
@@ -204,6 +205,13 @@ impl<'a> Steps<'a> {
     }
 }
 
+/// What an import has left that did not come to its end: it is not part of the store. Where its mark
+/// is damaged nobody knows, and all is looked at.
+fn unpublished<S: Storage>(source: &S) -> Hidden {
+    let found = settle_imports(source, Access::Read, &mut Recovery::default());
+    found.unwrap_or(Hidden::NOTHING)
+}
+
 /// Takes over the names of kinds and the consumers' checkpoints.
 fn keep_meta<S: Storage, T: Storage + Clone, H: Host>(
     source: &S,
@@ -213,7 +221,7 @@ fn keep_meta<S: Storage, T: Storage + Clone, H: Host>(
     report: &mut SalvageReport,
 ) -> Result<(), StoreError> {
     let mut found = Recovery::default();
-    let loaded = meta::load(source, Access::Read, Some(store_id), &mut found);
+    let loaded = meta::load(source, Access::Read, unpublished(source), Some(store_id), &mut found);
     report.meta_damage = found.meta_damage.iter().map(ToString::to_string).collect();
     let mut log = Log::open(target.clone(), host, LogConfig::default())?;
     match loaded {

@@ -81,7 +81,9 @@ pub(super) fn survey<S: Storage>(
     losses: &mut Vec<SalvageLoss>,
 ) -> Result<Vec<Survey<S::File>>, StoreError> {
     let mut surveys = Vec::new();
-    for id in storage.list()?.into_iter().filter(|id| id.kind == FileKind::Segment) {
+    let hidden = super::unpublished(storage);
+    let segments = |id: &FileId| id.kind == FileKind::Segment && !hidden.hides(*id);
+    for id in storage.list()?.into_iter().filter(segments) {
         let left = |reason: Cow<'static, str>| SalvageLoss {
             file: Some(id),
             offset: 0,
