@@ -65,6 +65,28 @@ fn b37_a_compaction_in_the_background_ends_by_itself() {
     });
 }
 
+/// Each step of the compaction seals two segments more, so there is always something to merge.
+#[test]
+fn b37_a_compaction_ends_though_appends_go_on() {
+    without_hanging(|| {
+        let storage = MemoryStorage::new();
+        let store = filled(&storage, 600);
+        let end = store.reader().end();
+        let done = store
+            .compact(&merge(), |_| {
+                for number in 0..300_u64 {
+                    let payload = Payload::raw(number.to_le_bytes());
+                    store.append(&at("order:2"), NOTED, payload).unwrap();
+                }
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        assert!(done.kept_events >= 500, "{done:?}");
+        assert!(store.reader().end() > end);
+        assert_eq!(store.stream("order:1").count(), 600);
+    });
+}
+
 /// A limit that no test lives to see the end of.
 fn never() -> CompactionConfig {
     merge().with_bytes_per_second(NonZeroU64::MIN)

@@ -77,11 +77,12 @@ pub(super) fn compact<S: Storage>(
     let mut sums = CompactionProgress::default();
     let mut pace = Pace::new(config.bytes_per_second);
     let mut config = config.clone();
+    // What is appended from now on is for the next call, else this one might never end.
+    let until = committer.feed().end();
     let mut from = Sequence::ZERO;
-    while !cancel.is_cancelled() {
+    while from < until && !cancel.is_cancelled() {
         let next = committer.with_log(|log| log.begin_compaction(&config, from))?;
         let Some(compaction) = next else { break };
-        // What is appended from now on is for the next call, else this one might never end.
         config.seal_active = false;
         from = compaction.end();
         let mut stopped = false;
