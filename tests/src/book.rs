@@ -22,3 +22,33 @@ mod causes {}
 
 #[doc = include_str!("../../docs/concepts/segments.md")]
 mod segments {}
+
+#[doc = include_str!("../../docs/guides/read-models.md")]
+mod read_models {}
+
+#[doc = include_str!("../../docs/guides/workers.md")]
+mod workers {}
+
+#[doc = include_str!("../../docs/guides/sagas.md")]
+mod sagas {}
+
+#[doc = include_str!("../../docs/guides/gates-and-states.md")]
+mod gates_and_states {}
+
+#[doc = include_str!("../../docs/guides/schema-evolution.md")]
+mod schema_evolution {}
+
+#[doc = include_str!("../../docs/guides/erasure.md")]
+mod erasure {}
+
+#[doc = include_str!("../../docs/guides/backups.md")]
+mod backups {}
+
+#[doc = include_str!("../../docs/guides/browser-and-server.md")]
+mod browser_and_server {}
+
+#[doc = include_str!("../../docs/guides/tuning.md")]
+mod tuning {}
+
+#[doc = include_str!("../../docs/guides/testing.md")]
+mod testing {}
