@@ -81,6 +81,7 @@ pub(super) fn survey<S: Storage>(
     losses: &mut Vec<SalvageLoss>,
 ) -> Result<Vec<Survey<S::File>>, StoreError> {
     let mut surveys = Vec::new();
+    let mut newer = None;
     let hidden = super::unpublished(storage);
     let segments = |id: &FileId| id.kind == FileKind::Segment && !hidden.hides(*id);
     for id in storage.list()?.into_iter().filter(segments) {
@@ -95,8 +96,15 @@ pub(super) fn survey<S: Storage>(
             Ok(Some(survey)) => surveys.push(survey),
             Ok(None) => {}
             Err(Unfit::Damaged(reason)) => losses.push(left(reason)),
-            Err(Unfit::Newer(error)) => return Err(error),
+            Err(Unfit::Newer(error)) => {
+                losses.push(left(format!("{error}, or its header is damaged").into()));
+                newer = newer.or(Some(error));
+            }
         }
+    }
+    // A store of a newer build is not damaged. One file that says so beside others may be.
+    if let Some(error) = newer.filter(|_| surveys.is_empty()) {
+        return Err(error);
     }
     keep_one_store(&mut surveys, losses);
     settle_compactions(&mut surveys);
@@ -454,9 +462,15 @@ impl<F: StorageFile> Look<'_, F> {
     }
 
     fn finish(mut self) -> Looked {
+        let told = self.survey.footer.as_ref().map(|footer| footer.end_sequence);
+        let end = told.or(Some(self.limit).filter(|limit| *limit != Sequence::MAX));
+        // Only a segment without gaps, or one that was cut, must hold events up to its end.
+        let is_short = end.is_some_and(|end| self.looked.end < end);
+        if is_short && (told.is_none() || self.is_gapless()) {
+            let reason = "the file ends before the events that come here";
+            self.begin_gap(self.looked.frames_end, reason.into());
+        }
         if self.gap.is_some() {
-            let told = self.survey.footer.as_ref().map(|footer| footer.end_sequence);
-            let end = told.or(Some(self.limit).filter(|limit| *limit != Sequence::MAX));
             match end {
                 Some(end) => self.end_gap(end),
                 None => {

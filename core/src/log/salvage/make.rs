@@ -71,8 +71,9 @@ fn copy<F: StorageFile, T: Storage>(
     let looked = look(survey, end);
     let len = match &survey.footer {
         Some(_) => survey.len,
-        // Behind the last frame of the active segment there are zeros at most.
-        None => looked.frames_end,
+        // Behind the last frame of the active segment there are zeros at most. A file that was
+        // cut may lack some of those that pad the frame.
+        None => looked.frames_end.min(survey.len),
     };
     let file = target.create(survey.id)?;
     let (mut at, mut chunk) = (0, Vec::new());
