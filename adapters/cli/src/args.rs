@@ -3,8 +3,10 @@
 //! Every option is described here and nowhere else; the commands read the values.
 
 mod keep;
+mod shell;
 
 pub(crate) use keep::{CompactArgs, EraseArgs, RepairArgs};
+pub(crate) use shell::{CompletionsArgs, ManArgs, command};
 
 use crate::failure::Failure;
 use crate::project::parse_path;
@@ -15,17 +17,9 @@ use serde_json_path::JsonPath;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  done
-  1  the answer is no: a bad row, an unknown id, a locked store, damage
-  2  wrong usage, or nothing could be looked at: no store there, a file that can't be read
-
-Colours are off where the output is no terminal, and where NO_COLOR is set.";
-
 /// Look at, fill and check an Annals event store.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "annals", version, after_help = shell::EXIT_CODES, max_term_width = 100)]
 pub(crate) struct Cli {
     /// The directory of the store.
     #[arg(
@@ -96,6 +90,12 @@ pub(crate) enum Command {
     /// Take in a backup: into an empty directory, or behind the events that it continues
     #[command(long_about = IMPORT_BACKUP_LONG)]
     ImportBackup(ImportBackupArgs),
+    /// Print a script that completes the command's options in a shell
+    #[command(after_help = shell::COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write the pages of all commands
+    #[command(after_help = shell::MAN_EXAMPLES)]
+    Man(ManArgs),
 }
 
 const SNAPSHOT_LONG: &str = "\
@@ -145,6 +145,9 @@ pub(crate) struct ExportArgs {
     /// Leave out the checkpoints of consumers, for a copy that has its own
     #[arg(long)]
     pub(crate) without_consumers: bool,
+    /// Print one object of JSON; the backup then needs a file
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -155,6 +158,9 @@ pub(crate) struct ImportBackupArgs {
     /// Check the backup, and whether it could go there, and take nothing in
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Print one object of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 const IMPORT_LONG: &str = "\
@@ -297,10 +303,10 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
     /// Newest first
-    #[arg(long)]
-    pub(crate) backward: bool,
+    #[arg(long, alias = "backward")]
+    pub(crate) reverse: bool,
     /// Print only how many there are
-    #[arg(long, conflicts_with_all = ["format", "json", "backward"])]
+    #[arg(long, conflicts_with_all = ["format", "reverse"])]
     pub(crate) count: bool,
     #[command(flatten)]
     pub(crate) region: RegionArgs,
@@ -368,6 +374,9 @@ pub(crate) struct GraphArgs {
     /// How to write the graph
     #[arg(long, default_value = "dot")]
     pub(crate) format: GraphFormat,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) json: bool,
     /// At most so many events: of an event, causes first and the nearest first; else the oldest
     #[arg(
         long,
@@ -434,9 +443,10 @@ pub(crate) struct ProjectArgs {
 
 const VERIFY_EXIT_CODES: &str = "\
 Exit codes:
-  0  whole
-  1  damaged; the first fault of each kind is told with its file and place
-  2  not looked at: no store there, files that can't be read";
+  0    whole
+  1    damaged; the first fault of each kind is told with its file and place
+  2    not looked at: no store there, files that can't be read
+  130  stopped";
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
@@ -459,11 +469,10 @@ fn parse_delimiter(text: &str) -> Result<u8, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_options_contradict_each_other_nowhere() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -4,14 +4,13 @@ use crate::args::CompactArgs;
 use crate::failure::{Code, Failure};
 use crate::open::{self, of_store};
 use crate::output::{Output, counted};
-use crate::{confirm, progress};
+use crate::{confirm, progress, stop};
 use annals::{
     CompactionConfig, CompactionPlan, CompactionProgress, CompactionStrategy, EventRef, FsStorage,
     Reader, Region, StoreError,
 };
 use indicatif::BinaryBytes;
 use serde::Serialize;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -51,6 +50,7 @@ pub(crate) fn run(dir: &Path, args: &CompactArgs, out: &mut Output) -> Result<Co
         let events = counted(going, "event", "events");
         confirm::sure(args.yes, &format!("{events} will be gone for good."))?;
     }
+    stop::listen();
     let store = open::for_keeping(dir)?;
     let bar = progress::of_bytes(Some(plan.segment_bytes));
     let mut before = 0;
@@ -60,11 +60,17 @@ pub(crate) fn run(dir: &Path, args: &CompactArgs, out: &mut Output) -> Result<Co
         if now.read_bytes == now.total_bytes {
             before += now.total_bytes;
         }
-        ControlFlow::Continue(())
+        stop::flow()
     });
     bar.finish_and_clear();
     let done = done.map_err(|error| of_store(dir, error))?;
     store.close()?;
+    if stop::asked() {
+        let kept = counted(done.kept_events, "event", "events");
+        let dropped = counted(done.dropped_events, "event", "events");
+        let message = format!("{kept} written anew and {dropped} dropped, the rest is as it was");
+        return Err(stop::stopped(&message).hint("run the same again: it goes on"));
+    }
     tell(args, plan, &done, out)?;
     Ok(Code::Done)
 }

@@ -4,7 +4,7 @@ use crate::args::EraseArgs;
 use crate::failure::{Code, Failure};
 use crate::open::{self, of_store};
 use crate::output::{Output, counted};
-use crate::{confirm, progress};
+use crate::{confirm, progress, stop};
 use annals::{ErasurePlan, ErasureReport, ErasureTarget, FsStorage, Reader, Region};
 use indicatif::BinaryBytes;
 use serde::Serialize;
@@ -39,17 +39,23 @@ pub(crate) fn run(dir: &Path, args: &EraseArgs, out: &mut Output) -> Result<Code
         let events = counted(plan.events, "event", "events");
         confirm::sure(args.yes, &format!("The content of {events} will be gone for good."))?;
     }
+    stop::listen();
     let store = open::for_keeping(dir)?;
     let bar = progress::of_bytes(Some(plan.segment_bytes));
     let report = store.erase_with_progress(target, |now| {
         bar.set_position(now.read_bytes);
-        ControlFlow::Continue(())
+        stop::flow()
     });
     bar.finish_and_clear();
     let report = report.map_err(|error| {
         of_store(dir, error).hint("run the same again when the cause is gone: it goes on")
     })?;
     store.close()?;
+    if !report.complete {
+        let erased = counted(report.erased, "event is", "events are");
+        let message = format!("{erased} erased, the rest is not yet");
+        return Err(stop::stopped(&message).hint("run the same again: it goes on"));
+    }
     tell(args, &plan, &report, out)?;
     Ok(Code::Done)
 }

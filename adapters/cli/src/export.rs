@@ -5,8 +5,9 @@
 use crate::args::ExportArgs;
 use crate::failure::{Code, Failure};
 use crate::open;
-use crate::output::{Output, counted};
-use crate::transfer::{Bar, failure};
+use crate::output::{Output, counted, said};
+use crate::stop;
+use crate::transfer::{BackupJson, Bar, failure};
 use annals::{BackupHeader, ExportOptions, FsStorage, ReadOnlyLog, Sequence};
 use indicatif::BinaryBytes;
 use std::ffi::OsString;
@@ -18,7 +19,12 @@ pub(crate) fn run(dir: &Path, args: &ExportArgs, out: &mut Output) -> Result<Cod
     let from = Sequence::new(args.from.unwrap_or(0));
     let options = ExportOptions::default().with_from(from).with_consumers(!args.without_consumers);
     let log = open::for_reading(dir)?;
+    stop::listen();
     if args.file == Path::new("-") {
+        if args.json {
+            return Err(Failure::usage("stdout can't have the backup and JSON")
+                .hint("name a file for the backup"));
+        }
         if io::stdout().is_terminal() {
             return Err(Failure::usage("a backup is no text for a terminal")
                 .hint("name a file, or send stdout somewhere"));
@@ -27,10 +33,14 @@ pub(crate) fn run(dir: &Path, args: &ExportArgs, out: &mut Output) -> Result<Cod
         let done = annals::export(&log, out.bytes(), &options, |now| bar.follow(now));
         bar.finish();
         let header = done.map_err(|error| failure(dir, error))?;
-        eprintln!("{}", told(&header));
+        said(told(&header));
         return Ok(Code::Done);
     }
     let header = into_file(dir, &log, &options, &args.file)?;
+    if args.json {
+        out.json(&BackupJson::new(&header))?;
+        return Ok(Code::Done);
+    }
     out.line(format_args!("{} in {}", told(&header), args.file.display()))?;
     Ok(Code::Done)
 }

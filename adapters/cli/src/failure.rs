@@ -3,6 +3,7 @@
 //! A failure knows its exit code. Failures of the store are mapped here once, so that every
 //! command answers the same to the same.
 
+use crate::output::said;
 use annals::{StorageErrorKind, StoreError};
 use std::error::Error;
 use std::fmt;
@@ -18,6 +19,8 @@ pub(crate) enum Code {
     No = 1,
     /// Wrong usage, or nothing could be looked at.
     Unusable = 2,
+    /// Stopped by a signal, as shells have it.
+    Stopped = 130,
 }
 
 impl From<Code> for ExitCode {
@@ -46,9 +49,15 @@ impl Failure {
         Failure { code: Code::Unusable, ..Failure::no(message) }
     }
 
+    /// Somebody asked to stop.
+    pub(crate) fn stopped(message: impl Into<String>) -> Self {
+        Failure { code: Code::Stopped, ..Failure::no(message) }
+    }
+
     /// A file or directory that can't be read.
     pub(crate) fn unreadable(what: impl fmt::Display, error: &(dyn Error + 'static)) -> Self {
         Failure::usage(format!("can't read {what}: {}", with_causes(error)))
+            .hint("check the path, and who may read it")
     }
 
     /// An error and what caused it, in one line.
@@ -78,9 +87,10 @@ impl Failure {
     /// Tells it on stderr and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         let error = console::style("error:").for_stderr().red().bold();
-        eprintln!("{error} {}", self.message);
+        said(format_args!("{error} {}", self.message));
         if let Some(hint) = &self.hint {
-            eprintln!("{} {hint}", console::style(" next:").for_stderr().cyan().bold());
+            let next = console::style(" next:").for_stderr().cyan().bold();
+            said(format_args!("{next} {hint}"));
         }
         self.code.into()
     }
@@ -100,6 +110,15 @@ impl From<StoreError> for Failure {
             }
             StoreError::IdempotencyConflict { sequence, .. } => Failure::no(message)
                 .hint(format!("`annals show {sequence}` shows the event that has the key")),
+            StoreError::VersionConflict { entity, .. } => Failure::no(message).hint(format!(
+                "`annals tail --stream {entity}` shows what came in between: decide anew"
+            )),
+            StoreError::ReservedKind { .. } => Failure::usage(message),
+            StoreError::KindName(_) => Failure::usage(message)
+                .hint("a name has letters, digits, '.', '_', '-' and ':', such as order.placed"),
+            StoreError::NameConflict { .. } => {
+                Failure::no(message).hint("`annals stats` lists the kinds and their names")
+            }
             StoreError::Poisoned { .. } => {
                 Failure::no(message).hint("check the disk, then run it again: opening recovers")
             }
@@ -107,7 +126,10 @@ impl From<StoreError> for Failure {
                 StorageErrorKind::NoSpace => {
                     Failure::no(message).hint("free some space, then run it again")
                 }
-                _ => Failure::usage(message),
+                StorageErrorKind::PermissionDenied => {
+                    Failure::usage(message).hint("see to it that you may read and write its files")
+                }
+                _ => Failure::usage(message).hint("check the disk, then run it again"),
             },
             _ => Failure::no(message),
         }
@@ -118,7 +140,8 @@ impl From<io::Error> for Failure {
     /// Of writing the output: reading has its own words.
     fn from(error: io::Error) -> Self {
         let closed_pipe = error.kind() == io::ErrorKind::BrokenPipe;
-        let failure = Failure::usage(format!("can't write the output: {error}"));
+        let failure = Failure::usage(format!("can't write the output: {error}"))
+            .hint("check where it goes, and the space there");
         Failure { closed_pipe, ..failure }
     }
 }

@@ -23,7 +23,8 @@ pub(crate) fn run(dir: &Path, args: &GraphArgs, out: &mut Output) -> Result<Code
     };
     let graph = graph.map_err(|error| of_store(dir, error))?;
     let name = |kind: EventKind| reader.kind_name(kind).map(|name| name.to_string());
-    let drawing = match args.format {
+    let format = if args.json { GraphFormat::Json } else { args.format };
+    let drawing = match format {
         GraphFormat::Dot => graph.to_dot(&name),
         GraphFormat::Mermaid => graph.to_mermaid(&name),
         GraphFormat::Json => graph.to_json(&name),

@@ -15,6 +15,7 @@ mod writer;
 use crate::args::ImportArgs;
 use crate::failure::{Code, Failure};
 use crate::output::{Output, counted};
+use crate::stop;
 use input::Input;
 use row::{BadRow, Refused, RowPlan};
 use std::path::Path;
@@ -24,6 +25,7 @@ use writer::RowWriter;
 
 pub(crate) fn run(dir: &Path, args: &ImportArgs, out: &mut Output) -> Result<Code, Failure> {
     let started = Instant::now();
+    stop::listen();
     let plan = RowPlan::new(args)?;
     let mut input = Input::open(args, &plan)?;
     let mut writer = RowWriter::open(dir, args.batch)?;
@@ -49,6 +51,10 @@ fn all_rows(
     summary: &mut Summary,
 ) -> Result<(), Failure> {
     while let Some(row) = input.source.advance() {
+        // A row that was being waited for when somebody asked to stop is no bad row.
+        if stop::asked() {
+            return Err(stop::stopped(&summary.so_far()).hint(again(args)));
+        }
         let imported = row.and_then(|line| one_row(plan, input, line, writer, summary));
         summary.rows += 1;
         match imported {
@@ -87,14 +93,21 @@ fn one_row(
 }
 
 fn stopped(args: &ImportArgs, summary: &Summary, bad: &BadRow) -> Failure {
-    let again = match args.key.is_some() || args.key_row {
+    let next = match args.key.is_some() || args.key_row {
         true => "mend it and run this again: what is in the store is not appended twice",
         false => {
             "mend it, or pass over such rows with --skip-bad; --key and --key-row make an \
                   import repeatable"
         }
     };
-    Failure::no(format!("{bad} ({})", summary.so_far())).hint(again)
+    Failure::no(format!("{bad} ({})", summary.so_far())).hint(next)
+}
+
+fn again(args: &ImportArgs) -> &'static str {
+    match args.key.is_some() || args.key_row {
+        true => "run it again: what is in the store is not appended twice",
+        false => "what is in the store stays; --key and --key-row make an import repeatable",
+    }
 }
 
 fn too_many(args: &ImportArgs, summary: &Summary) -> Failure {

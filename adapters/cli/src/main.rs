@@ -23,9 +23,11 @@ mod project;
 mod query;
 mod region_args;
 mod repair;
+mod shell;
 mod show;
 mod snapshot;
 mod stats;
+mod stop;
 mod streams;
 mod tail;
 mod time;
@@ -33,13 +35,14 @@ mod transfer;
 mod verify;
 
 use args::{Cli, Command};
-use clap::Parser;
+use clap::FromArgMatches;
 use failure::{Code, Failure};
 use output::Output;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let told = args::command().get_matches();
+    let cli = Cli::from_arg_matches(&told).unwrap_or_else(|error| error.exit());
     let mut out = Output::stdout();
     let done = run(&cli, &mut out).and_then(|code| out.flush().map(|()| code));
     match done {
@@ -55,22 +58,23 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, out: &mut Output) -> Result<Code, Failure> {
-    let store = cli.store()?;
     match &cli.command {
-        Command::Import(args) => import::run(store, args, out),
-        Command::Tail(args) => tail::run(store, args, out),
-        Command::Show(args) => show::run(store, args, out),
-        Command::Query(args) => query::run(store, args, out),
-        Command::Streams(args) => streams::run(store, args, out),
-        Command::Stats(args) => stats::run(store, args, out),
-        Command::Graph(args) => graph::run(store, args, out),
-        Command::Project(args) => project::run(store, args, out),
-        Command::Verify(args) => verify::run(store, args, out),
-        Command::Compact(args) => compact::run(store, args, out),
-        Command::Erase(args) => erase::run(store, args, out),
-        Command::Repair(args) => repair::run(store, args, out),
-        Command::Snapshot(args) => snapshot::run(store, args, out),
-        Command::Export(args) => export::run(store, args, out),
-        Command::ImportBackup(args) => import_backup::run(store, args, out),
+        Command::Import(args) => import::run(cli.store()?, args, out),
+        Command::Tail(args) => tail::run(cli.store()?, args, out),
+        Command::Show(args) => show::run(cli.store()?, args, out),
+        Command::Query(args) => query::run(cli.store()?, args, out),
+        Command::Streams(args) => streams::run(cli.store()?, args, out),
+        Command::Stats(args) => stats::run(cli.store()?, args, out),
+        Command::Graph(args) => graph::run(cli.store()?, args, out),
+        Command::Project(args) => project::run(cli.store()?, args, out),
+        Command::Verify(args) => verify::run(cli.store()?, args, out),
+        Command::Compact(args) => compact::run(cli.store()?, args, out),
+        Command::Erase(args) => erase::run(cli.store()?, args, out),
+        Command::Repair(args) => repair::run(cli.store()?, args, out),
+        Command::Snapshot(args) => snapshot::run(cli.store()?, args, out),
+        Command::Export(args) => export::run(cli.store()?, args, out),
+        Command::ImportBackup(args) => import_backup::run(cli.store()?, args, out),
+        Command::Completions(args) => shell::completions(args, out),
+        Command::Man(args) => shell::man(args, out),
     }
 }

@@ -57,7 +57,12 @@ impl Output {
 
 /// A word on stderr about an answer that is not the whole one.
 pub(crate) fn note(text: impl fmt::Display) {
-    eprintln!("{} {text}", Style::new().for_stderr().yellow().bold().apply_to("note:"));
+    said(format_args!("{} {text}", Style::new().for_stderr().yellow().bold().apply_to("note:")));
+}
+
+/// A line on stderr. Where nobody reads that any more, there is nobody to tell.
+pub(crate) fn said(text: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// A number with commas between its thousands.

@@ -8,7 +8,9 @@ use crate::event_json::json_of;
 use crate::failure::{Code, Failure};
 use crate::open::{self, of_store};
 use crate::output::{Output, counted, note};
+use crate::progress;
 use annals::{Event, FsStorage, Query, Sequence};
+use indicatif::ProgressBar;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::Value;
@@ -42,12 +44,13 @@ pub(crate) fn run(dir: &Path, args: &ProjectArgs, out: &mut Output) -> Result<Co
     let log = open::for_reading(dir)?;
     let reader = log.reader();
     let query = reader.query(&args.region.region(&reader)?);
+    let bar = progress::beside(out, reader.end().get());
     if let Some(path) = &args.last {
         last(dir, query, path, args.json, out)
     } else if let Some(path) = &args.sum {
-        sum(dir, query, path, args.json, out)
+        sum(dir, query, path, args.json, &bar, out)
     } else {
-        count(dir, query, args.json, out)
+        count(dir, query, args.json, &bar, out)
     }
 }
 
@@ -55,12 +58,16 @@ fn count(
     dir: &Path,
     mut query: Query<FsStorage>,
     json: bool,
+    bar: &ProgressBar,
     out: &mut Output,
 ) -> Result<Code, Failure> {
     let mut count = 0_u64;
-    while query.next_with(|_| ()).map_err(|error| of_store(dir, error))?.is_some() {
+    let mut next = || query.next_with(|event| event.sequence().get());
+    while let Some(at) = next().map_err(|error| of_store(dir, error))? {
         count += 1;
+        bar.set_position(at);
     }
+    bar.finish_and_clear();
     if json {
         out.json(&CountJson { count })?;
     } else {
@@ -117,12 +124,14 @@ fn sum(
     query: Query<FsStorage>,
     path: &JsonPath,
     json: bool,
+    bar: &ProgressBar,
     out: &mut Output,
 ) -> Result<Code, Failure> {
     let (mut sum, mut numbers, mut events, mut without) = (Decimal::ZERO, 0_u64, 0_u64, 0_u64);
     for event in query {
         let event = event.map_err(|error| of_store(dir, error))?;
         events += 1;
+        bar.set_position(event.sequence().get());
         let before = numbers;
         let payload = value_of(&event).unwrap_or_default();
         for value in path.query(&payload).all() {
@@ -142,6 +151,7 @@ fn sum(
         }
         without += u64::from(numbers == before);
     }
+    bar.finish_and_clear();
     if json {
         let sum = RawValue::from_string(sum.to_string()).map_err(std::io::Error::from)?;
         out.json(&SumJson { sum, numbers, events, without })?;

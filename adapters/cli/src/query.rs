@@ -6,6 +6,7 @@ use crate::event_table::{EventTable, one_line};
 use crate::failure::{Code, Failure};
 use crate::open::{self, of_store};
 use crate::output::Output;
+use crate::progress;
 use crate::time::rfc3339;
 use annals::{Event, FsStorage, Reader};
 use std::io;
@@ -32,19 +33,32 @@ pub(crate) fn run(dir: &Path, args: &QueryArgs, out: &mut Output) -> Result<Code
     let reader = log.reader();
     let mut query = reader.query(&args.region.region(&reader)?);
     query = query.limit(args.limit.unwrap_or(u64::MAX));
-    if args.backward {
+    if args.reverse {
         query = query.backward();
     }
+    let end = reader.end().get();
+    let bar = progress::beside(out, end);
     if args.count {
         let mut count = 0_u64;
-        while query.next_with(|_| ()).map_err(|error| of_store(dir, error))?.is_some() {
+        let mut next = || query.next_with(|event| event.sequence().get());
+        while let Some(at) = next().map_err(|error| of_store(dir, error))? {
             count += 1;
+            bar.set_position(at);
         }
-        out.line(count)?;
+        bar.finish_and_clear();
+        match args.json {
+            true => out.json(&serde_json::json!({ "count": count }))?,
+            false => out.line(count)?,
+        }
         return Ok(Code::Done);
     }
     let format = if args.json { OutputFormat::Jsonl } else { args.format };
-    let mut events = query.map(|event| event.map_err(|error| of_store(dir, error)));
+    let mut events = query.map(|event| {
+        let event = event.map_err(|error| of_store(dir, error))?;
+        let sequence = event.sequence().get();
+        bar.set_position(if args.reverse { end - sequence } else { sequence });
+        Ok(event)
+    });
     match format {
         OutputFormat::Jsonl => events.try_for_each(|e| out.json(&EventJson::new(&e?, &reader)))?,
         OutputFormat::Csv => print_csv(events, &reader, out)?,
@@ -55,6 +69,7 @@ pub(crate) fn run(dir: &Path, args: &QueryArgs, out: &mut Output) -> Result<Code
             printed?;
         }
     }
+    bar.finish_and_clear();
     Ok(Code::Done)
 }
 

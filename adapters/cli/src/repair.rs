@@ -5,13 +5,13 @@ use crate::failure::{Code, Failure};
 use crate::open::{self, of_store};
 use crate::output::{Output, counted};
 use crate::progress;
+use crate::stop;
 use annals::{
     SalvageReport, StoreError, SystemHost, VerifyOptions, VerifyReport, salvage, verify_parallel,
 };
 use console::Style;
 use serde::Serialize;
 use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,17 +27,21 @@ struct RepairJson<'a> {
 pub(crate) fn run(dir: &Path, args: &RepairArgs, out: &mut Output) -> Result<Code, Failure> {
     let (source, target) = open::for_salvage(dir, &args.salvage)?;
     let target = Arc::new(target);
+    stop::listen();
     let bar = progress::of_bytes(Some(0));
     let salvaged = salvage(&source, &target, SystemHost::default(), |progress| {
         bar.set_length(progress.total_bytes);
         bar.set_position(progress.done_bytes);
-        ControlFlow::Continue(())
+        stop::flow()
     });
     bar.finish_and_clear();
     drop(target);
     let report = match salvaged {
         Ok(Some(report)) => report,
-        Ok(None) => return Err(Failure::no("it was stopped")),
+        Ok(None) => {
+            return Err(stop::stopped("what is in the new directory is no whole store")
+                .hint("remove the new directory, then run it again"));
+        }
         Err(error @ StoreError::InvalidInput(_)) => return Err(Failure::usage(error.to_string())),
         Err(error) => return Err(of_store(&args.salvage, error)),
     };
@@ -64,10 +68,14 @@ fn verified(dir: &Path) -> Result<VerifyReport, Failure> {
     let report = verify_parallel(&log.reader(), &options, jobs, |progress| {
         bar.set_length(progress.bytes);
         bar.set_position(progress.bytes_done);
-        ControlFlow::Continue(())
+        stop::flow()
     });
     bar.finish_and_clear();
-    Ok(report)
+    match stop::asked() {
+        true => Err(stop::stopped("the new store is made, but was not proven whole")
+            .hint("`annals verify` the new one")),
+        false => Ok(report),
+    }
 }
 
 fn tell(target: &Path, report: &SalvageReport, out: &mut Output) -> Result<(), Failure> {

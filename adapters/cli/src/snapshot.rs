@@ -4,6 +4,7 @@ use crate::args::SnapshotArgs;
 use crate::failure::{Code, Failure};
 use crate::open;
 use crate::output::{Output, counted};
+use crate::stop;
 use crate::transfer::{Bar, failure};
 use indicatif::BinaryBytes;
 use serde::Serialize;
@@ -19,6 +20,7 @@ struct SnapshotJson {
 
 pub(crate) fn run(dir: &Path, args: &SnapshotArgs, out: &mut Output) -> Result<Code, Failure> {
     let log = open::for_reading(dir)?;
+    stop::listen();
     let bar = Bar::new();
     let done = annals::snapshot(&log, &args.dest, |now| bar.follow(now));
     bar.finish();

@@ -4,8 +4,12 @@
 use crate::failure::Failure;
 use crate::open;
 use crate::progress;
-use annals::{BackupError, TransferError, TransferProgress, TransferStep};
+use crate::stop;
+use annals::{
+    BackupError, BackupHeader, StoreError, TransferError, TransferProgress, TransferStep,
+};
 use indicatif::ProgressBar;
+use serde::Serialize;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -25,7 +29,7 @@ impl Bar {
         if now.step == TransferStep::Verifying {
             self.bar.set_message("verifying");
         }
-        ControlFlow::Continue(())
+        stop::flow()
     }
 
     pub(crate) fn finish(&self) {
@@ -33,10 +37,35 @@ impl Bar {
     }
 }
 
+/// A backup, as `--json` tells of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct BackupJson {
+    first_sequence: u64,
+    /// The sequence behind the last one: where a later backup goes on.
+    end_sequence: u64,
+    bytes: u64,
+}
+
+impl BackupJson {
+    pub(crate) fn new(header: &BackupHeader) -> Self {
+        BackupJson {
+            first_sequence: header.first_sequence.get(),
+            end_sequence: header.end_sequence.get(),
+            bytes: header.stream_len,
+        }
+    }
+}
+
 /// A failure with what to do next about it; `store` is where the store is, or was to go.
 pub(crate) fn failure(store: &Path, error: TransferError) -> Failure {
     let message = Failure::causes(&error);
     match error {
+        TransferError::Stopped => stop::stopped("nothing was made of it").hint("run it again"),
+        TransferError::Read(_) if stop::asked() => {
+            stop::stopped("nothing was made of it").hint("run it again")
+        }
+        // It may be of the other place.
+        TransferError::Backup(BackupError::Store(error @ StoreError::Storage(_))) => error.into(),
         TransferError::Backup(BackupError::Store(error)) => open::of_store(store, error),
         TransferError::Write(error) => Failure::from(error),
         TransferError::Read(_) => Failure::usage(message).hint("check the file, or copy it again"),

@@ -7,6 +7,7 @@ use crate::failure::{Code, Failure};
 use crate::open;
 use crate::output::{Output, counted};
 use crate::progress;
+use crate::stop;
 use annals::{
     Corruption, FaultKind, ReadOnlyLog, Storage, StoreError, VerifyFault, VerifyOptions,
     VerifyReport, verify_parallel,
@@ -15,7 +16,6 @@ use console::Style;
 use indicatif::BinaryBytes;
 use serde::Serialize;
 use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,7 @@ pub(crate) fn run(dir: &Path, args: &VerifyArgs, out: &mut Output) -> Result<Cod
         }
         Err(error) => return Err(open::of_store(dir, error)),
     };
+    stop::listen();
     let bar = progress::of_bytes(Some(0));
     let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok());
     let jobs = jobs.unwrap_or(NonZeroUsize::MIN);
@@ -51,9 +52,14 @@ pub(crate) fn run(dir: &Path, args: &VerifyArgs, out: &mut Output) -> Result<Cod
     let report = verify_parallel(&log.reader(), &options, jobs, |progress| {
         bar.set_length(progress.bytes);
         bar.set_position(progress.bytes_done);
-        ControlFlow::Continue(())
+        stop::flow()
     });
     bar.finish_and_clear();
+    if stop::asked() && report.faults.is_empty() {
+        let looked_at = counted(report.events, "event was", "events were");
+        let message = format!("no damage so far; {looked_at} looked at, the rest was not");
+        return Err(stop::stopped(&message).hint("run it again"));
+    }
     let meta_damage = &log.recovery().meta_damage;
     let is_whole = report.is_whole() && meta_damage.is_empty();
     let elapsed = started.elapsed();

@@ -94,9 +94,10 @@ behind the newest that is kept.";
 
 pub(super) const REPAIR_EXIT_CODES: &str = "\
 Exit codes:
-  0  all events were kept
-  1  some were left; they are listed, and the new store is whole
-  2  nothing was salvaged: no store there, a target that is not empty";
+  0    all events were kept
+  1    some were left; they are listed, and the new store is whole
+  2    nothing was salvaged: no store there, a target that is not empty
+  130  stopped";
 
 #[derive(Debug, Args)]
 pub(crate) struct RepairArgs {

@@ -5,7 +5,9 @@ use crate::failure::Failure;
 use crate::import::csv_source::CsvSource;
 use crate::import::json_source::JsonSource;
 use crate::import::row::{RowPlan, Source};
+use crate::output::note;
 use crate::progress;
+use crate::stop;
 use indicatif::ProgressBar;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -31,9 +33,9 @@ impl Input {
         let name = if is_stdin { "stdin".into() } else { args.file.display().to_string() };
         let (reader, len): (Box<dyn Read>, Option<u64>) = if is_stdin {
             if io::stdin().is_terminal() {
-                eprintln!("reading rows from the terminal: end them with Ctrl-D");
+                note("reading rows from the terminal: end them with Ctrl-D");
             }
-            (Box::new(io::stdin().lock()), None)
+            (Box::new(stop::stdin().map_err(|error| Failure::unreadable(&name, &error))?), None)
         } else {
             let unreadable = |error: io::Error| Failure::unreadable(&name, &error);
             let file = File::open(&args.file).map_err(unreadable)?;

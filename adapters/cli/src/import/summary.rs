@@ -4,7 +4,7 @@ use crate::args::ImportArgs;
 use crate::failure::Failure;
 use crate::import::row::BadRow;
 use crate::import::writer::MergedKind;
-use crate::output::{Output, counted, grouped};
+use crate::output::{Output, counted, grouped, note, said};
 use annals::EventKind;
 use console::Style;
 use serde::Serialize;
@@ -113,18 +113,17 @@ impl Summary {
     pub(super) fn print_notes(&self) {
         let yellow = Style::new().for_stderr().yellow().bold();
         for bad in &self.first_bad {
-            eprintln!("{} {bad}", yellow.apply_to("skipped:"));
+            said(format_args!("{} {bad}", yellow.apply_to("skipped:")));
         }
         let told = self.first_bad.len() as u64;
         if self.skipped > told {
             let more = counted(self.skipped - told, "more bad row", "more bad rows");
-            eprintln!("{} {more}", yellow.apply_to("skipped:"));
+            said(format_args!("{} {more}", yellow.apply_to("skipped:")));
         }
         for MergedKind { text, earlier } in &self.merged {
-            let note = yellow.apply_to("note:");
-            eprintln!(
-                "{note} {text:?} became the same kind as {earlier:?}; --keep-columns keeps the text"
-            );
+            note(format_args!(
+                "{text:?} became the same kind as {earlier:?}; --keep-columns keeps the text"
+            ));
         }
     }
 

@@ -235,7 +235,7 @@ fn a_directory_without_a_store_is_told_and_nothing_is_made() {
 #[test]
 fn help_tells_the_exit_codes() {
     let help = ran(bare(&["--help"]).output().unwrap()).done().out;
-    assert!(help.contains("Exit codes:\n  0  done\n  1  "), "{help}");
+    assert!(help.contains("Exit codes, of every command:\n  0    done\n  1    "), "{help}");
     assert!(!help.contains('\u{1b}'));
 }
 
