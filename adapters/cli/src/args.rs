@@ -2,9 +2,11 @@
 //!
 //! Every option is described here and nowhere else; the commands read the values.
 
+mod append;
 mod keep;
 mod shell;
 
+pub(crate) use append::{AppendArgs, AppendFormat};
 pub(crate) use keep::{CompactArgs, EraseArgs, RepairArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs, command};
 
@@ -50,6 +52,9 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Append one event
+    #[command(long_about = append::APPEND_LONG, after_help = append::APPEND_EXAMPLES)]
+    Append(AppendArgs),
     /// Append the rows of a CSV or JSON Lines file as events
     #[command(long_about = IMPORT_LONG, after_help = IMPORT_EXAMPLES)]
     Import(ImportArgs),

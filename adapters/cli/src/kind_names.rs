@@ -1,7 +1,7 @@
 //! Names of kinds: from any text to a name, from a name or number to a kind, and back.
 
 use crate::failure::Failure;
-use annals::{EventKind, FsStorage, Reader};
+use annals::{EventKind, FsStorage, KindError, Reader};
 use std::borrow::Cow;
 
 /// The name that stands for a text.
@@ -37,16 +37,27 @@ pub(crate) fn label(reader: &Reader<FsStorage>, kind: EventKind) -> String {
 
 /// The kind that a person means: `0x1001`, a name, or a text that an import made a name of.
 pub(crate) fn find(reader: &Reader<FsStorage>, text: &str) -> Result<EventKind, Failure> {
-    if text.starts_with("0x") || text.starts_with("0X") {
+    if is_number(text) {
         if text.eq_ignore_ascii_case(&EventKind::ERASURE.to_string()) {
             return Ok(EventKind::ERASURE);
         }
-        return text.parse().map_err(|error| Failure::usage(format!("--kind {text}: {error}")));
+        return text.parse().map_err(|error| no_kind(text, &error));
     }
     let found = name_of(text).and_then(|name| reader.kind_named(&name));
     found.ok_or_else(|| {
         Failure::no(format!("no kind is named {text:?}")).hint("`annals stats` lists the kinds")
     })
+}
+
+/// Whether a text is meant as a number of a kind.
+pub(crate) fn is_number(text: &str) -> bool {
+    text.starts_with("0x") || text.starts_with("0X")
+}
+
+/// The failure of a text that is meant as a number and is none of a kind.
+pub(crate) fn no_kind(text: &str, error: &KindError) -> Failure {
+    Failure::usage(format!("--kind {text}: {error}"))
+        .hint("a number is such as 0x1001, a name such as order.placed")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! One file a command. A command writes its answer to stdout through [`output::Output`] and
 //! returns a [`failure::Failure`] for everything that goes wrong; only this file ends the process.
 
+mod append;
 mod args;
 mod compact;
 mod confirm;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli, out: &mut Output) -> Result<Code, Failure> {
     match &cli.command {
+        Command::Append(args) => append::run(cli.store()?, args, out),
         Command::Import(args) => import::run(cli.store()?, args, out),
         Command::Tail(args) => tail::run(cli.store()?, args, out),
         Command::Show(args) => show::run(cli.store()?, args, out),

@@ -3,11 +3,11 @@
 //! A directory that holds something else is never taken for a store, and never made one.
 
 use crate::failure::Failure;
+use crate::output::note;
 use annals::{
     FileId, FsOpenError, FsOptions, FsStorage, Host, Log, LogConfig, ReadOnlyLog, Store,
     StoreConfig, StoreError,
 };
-use console::Style;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -29,17 +29,15 @@ pub(crate) fn look_and_open(
         }
     };
     if let Some(message) = none {
-        return Err(Failure::usage(message).hint("check --store; `annals import` begins a store"));
+        return Err(Failure::usage(message)
+            .hint("check --store; `annals append` and `annals import` begin a store"));
     }
     Ok(Store::open_read_only(StoreConfig::new(dir)))
 }
 
 /// Opens a store for appending, or begins one in a directory that is new or empty.
 pub(crate) fn for_appending<H: Host>(dir: &Path, host: H) -> Result<Log<FsStorage, H>, Failure> {
-    if look(dir)? == Found::OtherFiles {
-        let message = format!("{} holds other files and no Annals store", dir.display());
-        return Err(Failure::usage(message).hint("name a directory that is new or empty"));
-    }
+    check_no_other_files(dir)?;
     let storage = FsStorage::open(dir, FsOptions::default()).map_err(|error| match error {
         FsOpenError::Locked { dir } => {
             Failure::from(StoreError::Locked { store: dir.display().to_string() })
@@ -49,10 +47,15 @@ pub(crate) fn for_appending<H: Host>(dir: &Path, host: H) -> Result<Log<FsStorag
     let log = Log::open(storage, host, LogConfig::default());
     let log = log.map_err(|error| of_store(dir, error))?;
     for corruption in &log.recovery().meta_damage {
-        let note = Style::new().for_stderr().yellow().bold().apply_to("note:");
-        eprintln!("{note} {corruption}; names of kinds that stood there are lost");
+        note(format_args!("{corruption}; names of kinds that stood there are lost"));
     }
     Ok(log)
+}
+
+/// Opens a store with all that a program has, or begins one in a directory that is new or empty.
+pub(crate) fn for_writing(dir: &Path) -> Result<Store, Failure> {
+    check_no_other_files(dir)?;
+    for_keeping(dir)
 }
 
 /// Opens a store that is there, to be rewritten in place.
@@ -71,12 +74,14 @@ pub(crate) fn for_salvage(dir: &Path, target: &Path) -> Result<(FsStorage, FsSto
         let message = format!("{} is not empty", target.display());
         return Err(Failure::usage(message).hint("name a directory that is new or empty"));
     }
-    let unusable = |dir: &Path, error: FsOpenError| Failure::unreadable(dir.display(), &error);
+    let unwritable = |error: FsOpenError| {
+        Failure::usage(Failure::causes(&error)).hint("check who may write there")
+    };
     let source = FsStorage::open_read_only(dir, FsOptions::default());
     let made = FsStorage::open(target, FsOptions::default());
     Ok((
-        source.map_err(|error| unusable(dir, error))?,
-        made.map_err(|error| unusable(target, error))?,
+        source.map_err(|error| Failure::unreadable(dir.display(), &error))?,
+        made.map_err(unwritable)?,
     ))
 }
 
@@ -100,15 +105,24 @@ pub(crate) fn check_empty(dir: &Path) -> Result<(), Failure> {
 /// A failure of the store with what to do next about this directory.
 pub(crate) fn of_store(dir: &Path, error: StoreError) -> Failure {
     let is_damage = matches!(error, StoreError::Corruption(_));
+    let is_storage = matches!(error, StoreError::Storage(_));
     let failure = Failure::from(error);
-    if !is_damage {
-        return failure;
-    }
     let dir = dir.display();
+    if !is_damage {
+        return if is_storage { failure.during(dir) } else { failure };
+    }
     failure.hint(format!(
         "`annals verify --store {dir}` lists all damage; restore a backup, \
          or keep what is whole with `annals repair --salvage DEST`"
     ))
+}
+
+fn check_no_other_files(dir: &Path) -> Result<(), Failure> {
+    if look(dir)? == Found::OtherFiles {
+        let message = format!("{} holds other files and no Annals store", dir.display());
+        return Err(Failure::usage(message).hint("name a directory that is new or empty"));
+    }
+    Ok(())
 }
 
 /// What a path holds.
