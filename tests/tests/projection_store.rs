@@ -258,7 +258,7 @@ fn b37_no_state_of_an_erased_payload_is_left_in_a_file() {
     assert_eq!(texts(&store, "person:2"), ["my-secret"], "this one is not saved yet");
     // Somebody reads what there is, and has the state of it kept when all of it is gone.
     let reader = store.reader();
-    store.erase(&Region::all()).unwrap();
+    store.erase(Region::all()).unwrap();
     let late = annals::Projector::new(&reader).with_cache(&cache, 0);
     late.project_cached::<Texts>("person:1").unwrap().unwrap();
     drop(reader);

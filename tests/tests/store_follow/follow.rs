@@ -142,7 +142,7 @@ fn b31_the_record_of_an_erasure_wakes_who_waits_for_it() {
         put(&store, "order:1", PLACED);
         let mut follow = store.follow(&Region::all().kind(EventKind::ERASURE), None);
         let waiting = std::thread::spawn(move || follow.recv().unwrap().sequence());
-        store.erase(&Region::entity("order:1")).unwrap();
+        store.erase(Region::entity("order:1")).unwrap();
         assert_eq!(waiting.join().unwrap(), Sequence::new(1));
     });
 }
