@@ -56,6 +56,32 @@ fn read_model_prints_what_it_says() {
     assert_eq!(printed("read_model"), promised(include_str!("../examples/read_model.rs")));
 }
 
+#[test]
+fn audit_proof_prints_what_it_says() {
+    assert_eq!(printed("audit_proof"), promised(include_str!("../examples/audit_proof.rs")));
+}
+
+#[test]
+fn erase_personal_data_prints_what_it_says() {
+    assert_eq!(
+        printed("erase_personal_data"),
+        promised(include_str!("../examples/erase_personal_data.rs"))
+    );
+}
+
+#[test]
+fn outbox_prints_what_it_says() {
+    assert_eq!(printed("outbox"), promised(include_str!("../examples/outbox.rs")));
+}
+
+#[test]
+fn desktop_command_prints_what_it_says() {
+    assert_eq!(
+        printed("desktop_command"),
+        promised(include_str!("../examples/desktop_command.rs"))
+    );
+}
+
 /// The lines, without their indentation.
 fn unindented(text: &str) -> Vec<&str> {
     text.lines().map(str::trim_start).collect()
