@@ -50,7 +50,8 @@ fn the_table_of_contents_and_the_pages_agree() {
 #[test]
 fn no_link_leads_nowhere() {
     let root = docs().parent().unwrap().to_path_buf();
-    let others = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(|name| root.join(name));
+    let others = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
+        .map(|name| root.join(name));
     for page in pages(&docs()).into_iter().chain(others) {
         let text = std::fs::read_to_string(&page).unwrap();
         for target in links(&text) {
