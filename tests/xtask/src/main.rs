@@ -1,4 +1,5 @@
-//! What a developer of Annals runs: `cargo xtask test`, `bench`, `book`, `setup` and `doctor`.
+//! What a developer of Annals runs: `cargo xtask test`, `bench`, `book`, `release`, `setup`,
+//! `doctor` and the like.
 //!
 //! One file a sub-command, each with a `pub(crate) fn run`. To add one: write the file, add
 //! a variant to [`Task`] and an arm to `main`. To add a step to `test`: add it to
@@ -11,6 +12,7 @@ mod doctor;
 mod error;
 mod install;
 mod process;
+mod release;
 mod report;
 mod setup;
 mod steps;
@@ -45,6 +47,12 @@ enum Task {
     Bench(bench::Options),
     /// Build the book in `docs/` with mdBook
     Book,
+    /// Go through the checklist of a release; nothing is published
+    Release(release::Options),
+    /// Check with the oldest compiler that is promised
+    Msrv,
+    /// Check with the oldest dependencies that are promised
+    MinimalVersions,
     /// Install what `test` needs, and run nothing
     Setup,
     /// Show which tools are there, and how to get the others
@@ -57,6 +65,9 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&context, &options),
         Task::Bench(options) => bench::run(&context, &options),
         Task::Book => book::run(&context),
+        Task::Release(options) => release::run(&context, &options),
+        Task::Msrv => release::run_one(&context, "msrv"),
+        Task::MinimalVersions => release::run_one(&context, "minimal"),
         Task::Setup => setup::run(&context),
         Task::Doctor => doctor::run(&context),
     });
