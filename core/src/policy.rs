@@ -15,7 +15,7 @@ mod typestate;
 mod wait;
 
 pub use denial::Denial;
-pub use entity_id::{EntityId, ParseEntityIdError};
+pub use entity_id::{EntityId, EntityIdParseError};
 pub use gate::{Gate, GateFn, GateSet, gate_fn};
 pub use outcome::{ErrorKind, Outcome, OutcomeError, join_all, join_any};
 pub use pipeline::{BypassError, BypassReason, CommitError, Committed, Pipeline};

@@ -21,7 +21,7 @@ const UUID_LEN: usize = 36;
 
 /// An id made by [`define_entity_id!`](crate::define_entity_id), for code that is generic over
 /// them.
-pub trait EntityId: Copy + Ord + fmt::Display + FromStr<Err = ParseEntityIdError> {
+pub trait EntityId: Copy + Ord + fmt::Display + FromStr<Err = EntityIdParseError> {
     /// What stands before the colon.
     const NAMESPACE: &'static str;
 
@@ -46,14 +46,14 @@ pub trait EntityId: Copy + Ord + fmt::Display + FromStr<Err = ParseEntityIdError
     /// # Errors
     ///
     /// If the entity is not, letter for letter, what an id of this type is shown as.
-    fn of(coordinate: &Coordinate) -> Result<Self, ParseEntityIdError> {
+    fn of(coordinate: &Coordinate) -> Result<Self, EntityIdParseError> {
         let entity = coordinate.entity();
         // `FromStr` takes capital digits too, but entities are compared byte by byte.
         entity
             .parse()
             .ok()
             .filter(|id: &Self| id.to_string() == entity)
-            .ok_or_else(|| ParseEntityIdError::new(Self::NAMESPACE, entity))
+            .ok_or_else(|| EntityIdParseError::new(Self::NAMESPACE, entity))
     }
 }
 
@@ -61,14 +61,14 @@ pub trait EntityId: Copy + Ord + fmt::Display + FromStr<Err = ParseEntityIdError
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected `{namespace}:` and a UUID, found `{found}`")]
 #[non_exhaustive]
-pub struct ParseEntityIdError {
+pub struct EntityIdParseError {
     /// The namespace that was expected.
     pub namespace: &'static str,
     /// The text that was found.
     pub found: String,
 }
 
-impl ParseEntityIdError {
+impl EntityIdParseError {
     fn new(namespace: &'static str, found: &str) -> Self {
         Self { namespace, found: found.into() }
     }
@@ -160,7 +160,7 @@ macro_rules! define_entity_id {
             /// If the entity is not, letter for letter, what an id of this type is shown as.
             $vis fn of(
                 coordinate: &$crate::Coordinate,
-            ) -> ::core::result::Result<Self, $crate::ParseEntityIdError> {
+            ) -> ::core::result::Result<Self, $crate::EntityIdParseError> {
                 <Self as $crate::EntityId>::of(coordinate)
             }
         }
@@ -190,7 +190,7 @@ macro_rules! define_entity_id {
         }
 
         impl ::core::str::FromStr for $name {
-            type Err = $crate::ParseEntityIdError;
+            type Err = $crate::EntityIdParseError;
 
             fn from_str(text: &str) -> ::core::result::Result<Self, Self::Err> {
                 $crate::policy::__private::parse(text)
@@ -246,13 +246,13 @@ pub fn text<I: EntityId>(id: &I) -> String {
 }
 
 /// Parses an id, for the macro.
-pub fn parse<I: EntityId>(text: &str) -> Result<I, ParseEntityIdError> {
+pub fn parse<I: EntityId>(text: &str) -> Result<I, EntityIdParseError> {
     text.strip_prefix(I::NAMESPACE)
         .and_then(|rest| rest.strip_prefix(':'))
         .filter(|uuid| uuid.len() == UUID_LEN)
         .and_then(|uuid| uuid.parse::<EventId>().ok())
         .map(|id| I::from_bytes(id.to_bytes()))
-        .ok_or_else(|| ParseEntityIdError::new(I::NAMESPACE, text))
+        .ok_or_else(|| EntityIdParseError::new(I::NAMESPACE, text))
 }
 
 /// Serializes an id, for the macro.
