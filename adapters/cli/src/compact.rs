@@ -54,7 +54,7 @@ pub(crate) fn run(dir: &Path, args: &CompactArgs, out: &mut Output) -> Result<Co
     let store = open::for_keeping(dir)?;
     let bar = progress::of_bytes(Some(plan.segment_bytes));
     let mut before = 0;
-    let done = store.compact(&config, |now| {
+    let done = store.compact_until(&config, stop::cancel(), |now| {
         let bytes = now.read_bytes.max(now.looked_bytes);
         bar.set_position(before + bytes);
         if now.read_bytes == now.total_bytes {

@@ -5,12 +5,15 @@
 //! do not listen are ended by the signal.
 
 use crate::failure::{Code, Failure};
+use annals::Cancel;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::process;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static ASKED: AtomicBool = AtomicBool::new(false);
+static CANCEL: LazyLock<Cancel> = LazyLock::new(Cancel::new);
 
 /// From here on a signal asks to stop.
 pub(crate) fn listen() {
@@ -19,12 +22,18 @@ pub(crate) fn listen() {
         if ASKED.swap(true, Ordering::Relaxed) {
             process::exit(Code::Stopped as i32);
         }
+        CANCEL.cancel();
     });
 }
 
 /// Whether somebody asked to stop.
 pub(crate) fn asked() -> bool {
     ASKED.load(Ordering::Relaxed)
+}
+
+/// What is called off when somebody asks to stop, also while it waits.
+pub(crate) fn cancel() -> &'static Cancel {
+    &CANCEL
 }
 
 /// The same for those who show progress.
