@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod append;
 mod compact;
 mod damage;
 mod erase;
 mod export;
+mod follow;
 mod graph;
 mod import;
 mod import_bad;
@@ -15,3 +17,5 @@ mod real_data;
 mod repair;
 mod runner;
 mod snapshot;
+mod stop;
+mod transcripts;

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 /// A directory with a store to be, and files beside it.
 pub(crate) struct Bench {
     dir: TempDir,
+    names_store: bool,
 }
 
 /// How a run ended.
@@ -21,7 +22,7 @@ pub(crate) struct Ran {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        Bench { dir: tempfile::tempdir().unwrap() }
+        Bench { dir: tempfile::tempdir().unwrap(), names_store: true }
     }
 
     /// A bench whose store holds these events: entity, scope, kind and payload.
@@ -29,6 +30,11 @@ impl Bench {
         let bench = Bench::new();
         bench.import_csv(rows, &[]).done();
         bench
+    }
+
+    /// The same bench, whose commands must say which store they mean.
+    pub(crate) fn without_store(self) -> Self {
+        Bench { names_store: false, ..self }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -48,7 +54,10 @@ impl Bench {
     /// The command with its store, ready to run.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = bare(args);
-        command.current_dir(self.dir.path()).env("ANNALS_STORE", self.store());
+        command.current_dir(self.dir.path());
+        if self.names_store {
+            command.env("ANNALS_STORE", self.store());
+        }
         command
     }
 
