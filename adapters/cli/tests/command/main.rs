@@ -14,6 +14,7 @@ mod import_bad;
 mod look;
 mod project;
 mod real_data;
+mod reference;
 mod repair;
 mod runner;
 mod snapshot;
