@@ -33,8 +33,8 @@ mod walk;
 mod writer;
 
 pub use compaction::{
-    Compacted, Compaction, CompactionConfig, CompactionPlan, CompactionProgress,
-    CompactionStrategy, EventPredicate,
+    Compacted, Compaction, CompactionConfig, CompactionPlan, CompactionProgress, CompactionRun,
+    CompactionStep, CompactionStrategy, EventPredicate,
 };
 pub use config::{Durability, Host, LogConfig};
 pub use decode::EventRef;

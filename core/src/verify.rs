@@ -21,6 +21,7 @@ use crate::log::Reader;
 use crate::storage::{Storage, StorageFile};
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
+use segment::SegmentVerification;
 use serde::Serialize;
 
 /// What is proven. By default, everything.
@@ -146,26 +147,16 @@ pub fn verify<S: Storage>(
     options: &VerifyOptions,
     mut progress: impl FnMut(VerifyProgress) -> ControlFlow<()>,
 ) -> VerifyReport {
-    let lens: Vec<u64> = (0..reader.segment_count()).map(|at| file_len(reader, at)).collect();
-    let (segments, bytes) = (lens.len() as u64, lens.iter().sum());
-    let mut merge = VerifyMerge::new(reader);
-    let mut before = 0;
-    for (at, len) in lens.iter().enumerate() {
-        let segments_done = at as u64;
-        let mut bytes_done = before;
-        let findings = verify_segment(reader, at, options, &mut |read| {
-            bytes_done += read;
-            let bytes_done = bytes_done.min(before + len);
-            progress(VerifyProgress { segments_done, segments, bytes_done, bytes })
-        });
-        merge.add(findings);
-        if merge.is_stopped() {
+    let mut verification = Verification::new(reader.clone(), *options);
+    while verification.step() {
+        if progress(verification.progress()).is_break() {
             break;
         }
-        before += len;
     }
-    let report = merge.finish();
+    let told = verification.progress();
+    let report = verification.finish();
     if report.complete {
+        let VerifyProgress { segments, bytes, .. } = told;
         // All is done, so there is nothing left to stop.
         let _ = progress(VerifyProgress {
             segments_done: segments,
@@ -175,6 +166,98 @@ pub fn verify<S: Storage>(
         });
     }
     report
+}
+
+/// A verification step by step, for hosts that have other things to do in between. What is appended
+/// after it began is not looked at.
+///
+/// # Examples
+///
+/// ```
+/// # use annals_core::{Host, Log, LogConfig, MemoryStorage};
+/// # struct Fixed;
+/// # impl Host for Fixed {
+/// #     fn now_us(&self) -> i64 { 1_700_000_000_000_000 }
+/// #     fn fill_random(&self, buffer: &mut [u8]) { buffer.fill(7); }
+/// # }
+/// # let log = Log::open(MemoryStorage::new(), Fixed, LogConfig::default())?;
+/// use annals_core::{Verification, VerifyOptions};
+///
+/// let mut verification = Verification::new(log.reader(), VerifyOptions::default());
+/// while verification.step() {
+///     println!("{} bytes", verification.progress().bytes_done);
+/// }
+/// assert!(verification.finish().is_whole());
+/// # Ok::<(), annals_core::StoreError>(())
+/// ```
+pub struct Verification<S: Storage> {
+    reader: Reader<S>,
+    options: VerifyOptions,
+    merge: VerifyMerge,
+    segment: Option<SegmentVerification<S>>,
+    progress: VerifyProgress,
+    /// Bytes of the segments that are done.
+    bytes_before: u64,
+}
+
+impl<S: Storage> core::fmt::Debug for Verification<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Verification").field("progress", &self.progress).finish_non_exhaustive()
+    }
+}
+
+impl<S: Storage> Verification<S> {
+    /// Of all that a reader sees. It keeps the reader until it is finished or dropped.
+    #[must_use]
+    pub fn new(reader: Reader<S>, options: VerifyOptions) -> Self {
+        let progress = VerifyProgress::new(reader.segment_count() as u64, reader.verify_bytes());
+        let merge = VerifyMerge::new(&reader);
+        Verification { reader, options, merge, segment: None, progress, bytes_before: 0 }
+    }
+
+    /// Proves the next megabyte or so; `false` where nothing is left.
+    pub fn step(&mut self) -> bool {
+        let at = self.merge.joined_count();
+        if at == self.reader.segment_count() {
+            return false;
+        }
+        let segment = self
+            .segment
+            .get_or_insert_with(|| SegmentVerification::new(self.reader.clone(), at, self.options));
+        let len = file_len(&self.reader, at);
+        match segment.step() {
+            Some(read) => {
+                let done = self.progress.bytes_done.saturating_add(read);
+                self.progress.bytes_done = done.min(self.bytes_before + len);
+            }
+            None => {
+                if let Some(segment) = self.segment.take() {
+                    self.merge.add(segment.finish());
+                }
+                self.bytes_before += len;
+                self.progress.bytes_done = self.bytes_before.min(self.progress.bytes);
+                self.progress.segments_done += 1;
+            }
+        }
+        true
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub const fn progress(&self) -> VerifyProgress {
+        self.progress
+    }
+
+    /// What was found; not [`complete`](VerifyReport::complete) where steps were left.
+    #[must_use]
+    pub fn finish(mut self) -> VerifyReport {
+        match self.segment {
+            Some(segment) => self.merge.add(segment.stop()),
+            None if self.merge.joined_count() < self.reader.segment_count() => self.merge.stop(),
+            None => {}
+        }
+        self.merge.finish()
+    }
 }
 
 /// How much of a segment is read, as progress counts it; 0 where the file does not say.

@@ -8,6 +8,8 @@
 mod output;
 mod run;
 
+pub use run::{CompactionRun, CompactionStep};
+
 pub(super) use output::{Output, OutputEnd};
 
 use crate::format::segment::{REPLACES_MAX, SegmentHeader};
@@ -165,7 +167,8 @@ impl CompactionProgress {
     }
 }
 
-/// One compaction of neighbouring segments into one: begun, to be run, then to be finished.
+/// One compaction of neighbouring segments into one: begun, to be run, whole or in steps
+/// ([`Compaction::in_steps`]), then to be finished.
 pub struct Compaction<S: Storage> {
     storage: Arc<S>,
     shared: Arc<Shared<S>>,
@@ -182,6 +185,19 @@ pub struct Compacted<S: Storage> {
     inputs: Vec<Arc<SealedSegment<S>>>,
     output: Arc<SealedSegment<S>>,
     progress: CompactionProgress,
+}
+
+impl<S: Storage> Clone for Compaction<S> {
+    fn clone(&self) -> Self {
+        Compaction {
+            storage: Arc::clone(&self.storage),
+            shared: Arc::clone(&self.shared),
+            inputs: self.inputs.clone(),
+            header: self.header.clone(),
+            strategy: self.strategy.clone(),
+            is_needed: self.is_needed,
+        }
+    }
 }
 
 impl<S: Storage> fmt::Debug for Compaction<S> {

@@ -89,6 +89,8 @@ pub struct Erasure {
     /// What was appended later is not its matter.
     end: Sequence,
     from: Sequence,
+    /// The look for the next segment, where it was broken off.
+    look: Option<Look>,
     note: Note,
     is_noted: bool,
     interrupted: bool,
@@ -96,6 +98,16 @@ pub struct Erasure {
     progress: CompactionProgress,
     erased_before: u64,
     segments: u64,
+}
+
+/// How far the look for the next segment is.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    at: Sequence,
+    /// Where to stop looking.
+    end: Sequence,
+    found: Option<Sequence>,
+    erased_before: u64,
 }
 
 /// A segment that holds something to be erased.
@@ -114,7 +126,7 @@ pub enum ErasureStep {
     Erase(Erasable),
     /// There is none any more: [`Log::finish_erasure`].
     Done,
-    /// It was stopped: [`Log::stop_erasure`].
+    /// It was stopped: [`Log::stop_erasure`], or take another step, which goes on looking there.
     Stopped,
 }
 
@@ -161,27 +173,32 @@ impl Erasure {
         reader: &Reader<S>,
         mut go_on: impl FnMut() -> ControlFlow<()>,
     ) -> Result<ErasureStep, StoreError> {
-        let mut query = reader.query(&self.region).starting_at(self.from);
-        let (mut found, mut looked, mut erased_before) = (None, 0_u64, 0);
-        let mut end = self.end;
-        while let Some(seen) = query.next_with(Seen::of)?.filter(|seen| seen.sequence < end) {
+        let fresh = Look { at: self.from, end: self.end, found: None, erased_before: 0 };
+        let mut look = self.look.take().unwrap_or(fresh);
+        let mut query = reader.query(&self.region).starting_at(look.at);
+        let mut looked = 0_u64;
+        while let Some(seen) = query.next_with(Seen::of)?.filter(|seen| seen.sequence < look.end) {
             match seen.content_len {
-                None => erased_before += 1,
-                Some(_) if found.is_some() => {}
+                None => look.erased_before += 1,
+                Some(_) if look.found.is_some() => {}
                 Some(_) if seen.is_record => {}
                 Some(_) => {
                     // What is erased in the same segment is counted with it.
                     let sealed = reader.view.sealed.get(reader.view.place_of(seen.sequence));
-                    end = sealed.map_or(end, |sealed| sealed.footer.end_sequence.min(end));
-                    found = Some(seen.sequence);
+                    let end = sealed.map_or(look.end, |sealed| sealed.footer.end_sequence);
+                    look.end = end.min(look.end);
+                    look.found = Some(seen.sequence);
                 }
             }
             looked += 1;
             if looked.is_multiple_of(LOOK_STEP) && go_on().is_break() {
+                look.at = seen.sequence.next();
+                self.look = Some(look);
                 return Ok(ErasureStep::Stopped);
             }
         }
-        if let Some(sequence) = found {
+        let erased_before = look.erased_before;
+        if let Some(sequence) = look.found {
             return Ok(ErasureStep::Erase(Erasable { sequence, erased_before }));
         }
         self.erased_before += erased_before;
@@ -275,6 +292,7 @@ impl<S: Storage, H: Host> Log<S, H> {
             region,
             end: self.reader.end,
             from: Sequence::ZERO,
+            look: None,
             note,
             is_noted: interrupted,
             interrupted,

@@ -28,19 +28,20 @@ const STEP_LEN: u64 = 1024 * 1024;
 const SEARCH_FACTOR: u64 = 16;
 
 /// Where frames are, and how they are salted.
-pub(crate) struct Frames<'a, F> {
-    source: FileSource<'a, F>,
-    start: u64,
+pub(crate) struct Frames<F> {
+    source: FileSource<F>,
+    /// Where the walk is.
+    at: u64,
     end: u64,
     salt: u32,
     /// Bytes that the search may still check.
     search_left: u64,
 }
 
-impl<'a, F: StorageFile> Frames<'a, F> {
-    pub(crate) fn new(file: &'a F, start: u64, end: u64, salt: u32) -> Self {
+impl<F: StorageFile> Frames<F> {
+    pub(crate) fn new(file: F, start: u64, end: u64, salt: u32) -> Self {
         let search_left = end.saturating_sub(start).saturating_mul(SEARCH_FACTOR);
-        Frames { source: FileSource::new(file, end), start, end, salt, search_left }
+        Frames { source: FileSource::new(file, end), at: start, end, salt, search_left }
     }
 
     /// Shows every piece to `visit`, with its offset, until it or `on_bytes` says stop; tells
@@ -54,25 +55,47 @@ impl<'a, F: StorageFile> Frames<'a, F> {
         on_bytes: &mut dyn FnMut(u64) -> ControlFlow<()>,
         mut visit: impl FnMut(u64, Piece<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, (u64, StorageError)> {
-        let (mut offset, mut reported) = (self.start, self.start);
-        while offset < self.end {
-            if offset - reported >= STEP_LEN {
-                if on_bytes(offset - reported).is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-                reported = offset;
+        loop {
+            let before = self.at;
+            let more = self.advance(&mut visit)?;
+            if on_bytes(self.at - before).is_break() {
+                return Ok(ControlFlow::Break(()));
             }
-            let step = self.piece(offset, &mut visit).map_err(|error| (offset, error))?;
-            match step {
-                ControlFlow::Break(()) => return Ok(ControlFlow::Continue(())),
-                ControlFlow::Continue(Some(next)) => offset = next,
-                ControlFlow::Continue(None) => {
-                    let next = self.next_frame(offset).map_err(|error| (offset, error))?;
-                    offset = next.unwrap_or(self.end);
-                }
+            if !more {
+                return Ok(ControlFlow::Continue(()));
             }
         }
-        Ok(on_bytes(self.end.saturating_sub(reported)))
+    }
+
+    /// Where the walk is: what is before was shown.
+    pub(crate) fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// Shows the pieces of the next megabyte or so to `visit`, until it says stop; whether there
+    /// are more.
+    ///
+    /// # Errors
+    ///
+    /// The storage's, and from where on nothing was read.
+    pub(crate) fn advance(
+        &mut self,
+        visit: &mut impl FnMut(u64, Piece<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, (u64, StorageError)> {
+        let enough = self.at.saturating_add(STEP_LEN);
+        while self.at < self.end.min(enough) {
+            let offset = self.at;
+            let step = self.piece(offset, visit).map_err(|error| (offset, error))?;
+            self.at = match step {
+                ControlFlow::Break(()) => return Ok(false),
+                ControlFlow::Continue(Some(next)) => next.min(self.end),
+                ControlFlow::Continue(None) => {
+                    let next = self.next_frame(offset).map_err(|error| (offset, error))?;
+                    next.unwrap_or(self.end)
+                }
+            };
+        }
+        Ok(self.at < self.end)
     }
 
     /// Shows what stands at `offset`, and tells where the next frame starts, if that is known.

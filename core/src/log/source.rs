@@ -8,16 +8,16 @@ use alloc::vec::Vec;
 const WINDOW_LEN: usize = 1024 * 1024;
 
 /// See the module.
-pub(crate) struct FileSource<'a, F> {
-    file: &'a F,
+pub(crate) struct FileSource<F> {
+    file: F,
     len: u64,
     window: Vec<u8>,
     window_at: u64,
 }
 
-impl<'a, F: StorageFile> FileSource<'a, F> {
+impl<F: StorageFile> FileSource<F> {
     /// The bytes of `file` before `len`.
-    pub(crate) fn new(file: &'a F, len: u64) -> Self {
+    pub(crate) fn new(file: F, len: u64) -> Self {
         FileSource { file, len, window: Vec::new(), window_at: 0 }
     }
 
@@ -27,7 +27,7 @@ impl<'a, F: StorageFile> FileSource<'a, F> {
     }
 }
 
-impl<F: StorageFile> Source for FileSource<'_, F> {
+impl<F: StorageFile> Source for FileSource<F> {
     type Error = StorageError;
 
     fn len(&self) -> u64 {

@@ -9,7 +9,9 @@ use crate::format::segment::{SEGMENT_FOOTER_LEN, SegmentFooter, SegmentHeader, c
 use crate::log::{Frames, Piece, Reader, Segment};
 use crate::model::{EventId, Hash, Hlc, Sequence};
 use crate::storage::{FileId, Storage, StorageError, StorageFile};
+use alloc::boxed::Box;
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Display;
@@ -57,42 +59,148 @@ pub fn verify_segment<S: Storage>(
     options: &VerifyOptions,
     on_bytes: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> SegmentFindings {
-    let segment = reader.view.at(at).expect("a segment that the reader sees");
-    let check = SegmentCheck::new(reader, at, &segment);
-    let mut faults = Faults::default();
-    let mut checks = EventChecks::new(check.id, check.header, reader.shared.hasher);
-    check.header(&mut faults);
-    let mut flow = check.frames(&mut checks, &mut faults, on_bytes);
-    if flow.is_continue()
-        && let Some(footer) = check.footer
-    {
-        flow = check.seal(footer, &checks, options, &mut faults, on_bytes);
+    let mut verification = SegmentVerification::new(reader.clone(), at, *options);
+    while let Some(read) = verification.step() {
+        if on_bytes(read).is_break() {
+            return verification.stop();
+        }
     }
-    if flow.is_continue() && options.unique_ids {
-        flow = check.unique_ids(&mut checks.ids, &mut faults, on_bytes);
+    verification.finish()
+}
+
+/// The verification of one segment, step by step.
+pub(super) struct SegmentVerification<S: Storage> {
+    reader: Reader<S>,
+    at: usize,
+    options: VerifyOptions,
+    frames_end: u64,
+    checks: EventChecks,
+    faults: Faults,
+    phase: Phase<S>,
+}
+
+/// What comes next.
+enum Phase<S: Storage> {
+    Frames(Frames<Arc<S::File>>),
+    Seal,
+    Hash {
+        hasher: Box<blake3::Hasher>,
+        at: u64,
+    },
+    Index,
+    SortIds,
+    /// Those from a place on are looked up in another segment.
+    Ids {
+        other: usize,
+        from: usize,
+    },
+    Done,
+}
+
+impl<S: Storage> SegmentVerification<S> {
+    /// # Panics
+    ///
+    /// Where the reader sees no segment at that place.
+    pub(super) fn new(reader: Reader<S>, at: usize, options: VerifyOptions) -> Self {
+        let segment = reader.view.at(at).expect("a segment that the reader sees");
+        let (header, id) = (segment.header(), segment.file_id());
+        let (file, frames_end) = match segment {
+            Segment::Sealed(sealed) => (&sealed.file, sealed.footer.frames_end),
+            Segment::Active(active) => (&active.file, active.index.read().frames_end()),
+        };
+        let checks = EventChecks::new(id, header, reader.shared.hasher);
+        let mut faults = Faults::default();
+        SegmentCheck::new(at, frames_end, &segment).header(&mut faults);
+        let start = header.encoded_len() as u64;
+        let frames = Frames::new(Arc::clone(file), start, frames_end, header.salt);
+        let phase = Phase::Frames(frames);
+        SegmentVerification { reader, at, options, frames_end, checks, faults, phase }
     }
-    SegmentFindings {
-        at,
-        file: check.id,
-        bytes: check.file.len().unwrap_or(0),
-        base_sequence: check.header.base_sequence,
-        prev_chain_hash: check.header.prev_chain_hash,
-        end: check.footer.map(|footer| (footer.end_sequence, footer.chain_hash)),
-        first_hlc: checks.first_hlc,
-        last_hlc: checks.last_hlc,
-        streams: checks.streams,
-        events: checks.events,
-        erased_events: checks.erased_events,
-        pruned_runs: checks.pruned_runs,
-        damaged: checks.damaged,
-        faults,
-        stopped: flow.is_break(),
+
+    /// Proves the next megabyte or so, and says how many bytes more are proven; `None` where all
+    /// is.
+    pub(super) fn step(&mut self) -> Option<u64> {
+        let SegmentVerification { reader, at, options, frames_end, checks, faults, phase } = self;
+        let segment = reader.view.at(*at).expect("a segment that the reader sees");
+        let check = SegmentCheck::new(*at, *frames_end, &segment);
+        let mut proven = 0;
+        match phase {
+            Phase::Frames(frames) => {
+                let before = frames.at();
+                if !check.frames(frames, reader.end(), checks, faults) {
+                    *phase = if check.footer.is_some() { Phase::Seal } else { Phase::SortIds };
+                    return Some(frames_end.saturating_sub(before));
+                }
+                proven = frames.at() - before;
+            }
+            Phase::Seal => {
+                if let Some(footer) = check.footer {
+                    check.footer_bytes(footer, faults);
+                    check.footer_content(footer, checks, faults);
+                }
+                let at = check.header.encoded_len() as u64;
+                *phase = Phase::Hash { hasher: Box::new(blake3::Hasher::new()), at };
+            }
+            Phase::Hash { hasher, at } => {
+                if !check.hash_frames(hasher, at, faults) {
+                    *phase = Phase::Index;
+                }
+            }
+            Phase::Index => {
+                if let Some(footer) = check.footer {
+                    if options.index_blocks {
+                        check.index_block(footer, checks, faults);
+                    }
+                    proven = footer.index_len;
+                }
+                *phase = Phase::SortIds;
+            }
+            Phase::SortIds if options.unique_ids => {
+                check.sort_ids(&mut checks.ids, faults);
+                *phase = Phase::Ids { other: 0, from: 0 };
+            }
+            Phase::Ids { other, from } => {
+                if !check.ids_step(reader, &checks.ids, other, from, faults) {
+                    *phase = Phase::Done;
+                }
+            }
+            Phase::SortIds | Phase::Done => return None,
+        }
+        Some(proven)
+    }
+
+    /// What was found so far, by a verification that is given up.
+    pub(super) fn stop(self) -> SegmentFindings {
+        SegmentFindings { stopped: true, ..self.finish() }
+    }
+
+    /// What was found.
+    pub(super) fn finish(self) -> SegmentFindings {
+        let SegmentVerification { reader, at, frames_end, checks, faults, .. } = self;
+        let segment = reader.view.at(at).expect("a segment that the reader sees");
+        let check = SegmentCheck::new(at, frames_end, &segment);
+        SegmentFindings {
+            at,
+            file: check.id,
+            bytes: check.file.len().unwrap_or(0),
+            base_sequence: check.header.base_sequence,
+            prev_chain_hash: check.header.prev_chain_hash,
+            end: check.footer.map(|footer| (footer.end_sequence, footer.chain_hash)),
+            first_hlc: checks.first_hlc,
+            last_hlc: checks.last_hlc,
+            streams: checks.streams,
+            events: checks.events,
+            erased_events: checks.erased_events,
+            pruned_runs: checks.pruned_runs,
+            damaged: checks.damaged,
+            faults,
+            stopped: false,
+        }
     }
 }
 
 /// A segment on the way through its checks.
 struct SegmentCheck<'a, S: Storage> {
-    reader: &'a Reader<S>,
     at: usize,
     file: &'a S::File,
     id: FileId,
@@ -102,28 +210,13 @@ struct SegmentCheck<'a, S: Storage> {
 }
 
 impl<'a, S: Storage> SegmentCheck<'a, S> {
-    fn new(reader: &'a Reader<S>, at: usize, segment: &Segment<'a, S>) -> Self {
+    fn new(at: usize, frames_end: u64, segment: &Segment<'a, S>) -> Self {
         let id = segment.file_id();
-        match *segment {
-            Segment::Sealed(sealed) => SegmentCheck {
-                reader,
-                at,
-                file: &sealed.file,
-                id,
-                header: &sealed.header,
-                footer: Some(&sealed.footer),
-                frames_end: sealed.footer.frames_end,
-            },
-            Segment::Active(active) => SegmentCheck {
-                reader,
-                at,
-                file: &active.file,
-                id,
-                header: &active.header,
-                footer: None,
-                frames_end: active.index.read().frames_end(),
-            },
-        }
+        let (file, header, footer) = match *segment {
+            Segment::Sealed(sealed) => (&sealed.file, &sealed.header, Some(&sealed.footer)),
+            Segment::Active(active) => (&active.file, &active.header, None),
+        };
+        SegmentCheck { at, file, id, header, footer, frames_end }
     }
 
     /// What the file says now, against what it said when it was opened.
@@ -137,19 +230,19 @@ impl<'a, S: Storage> SegmentCheck<'a, S> {
         }
     }
 
+    /// The next frames; whether there are more.
     fn frames(
         &self,
+        frames: &mut Frames<Arc<S::File>>,
+        end: Sequence,
         checks: &mut EventChecks,
         faults: &mut Faults,
-        on_bytes: &mut dyn FnMut(u64) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        let start = self.header.encoded_len() as u64;
-        let frames = Frames::new(self.file, start, self.frames_end, self.header.salt);
-        let walked = frames.walk(on_bytes, |offset, piece| {
+    ) -> bool {
+        let walked = frames.advance(&mut |offset, piece| {
             match piece {
                 Piece::Frame { frame, padding } => {
                     // A writer may have gone on since.
-                    let unseen = frame.first_sequence >= self.reader.end();
+                    let unseen = frame.first_sequence >= end;
                     if self.footer.is_none() && unseen && frame.record_count > 0 {
                         return ControlFlow::Break(());
                     }
@@ -175,30 +268,8 @@ impl<'a, S: Storage> SegmentCheck<'a, S> {
         walked.unwrap_or_else(|(offset, error)| {
             faults.add_storage(self.id, offset, &error);
             checks.note_damage();
-            ControlFlow::Continue(())
+            false
         })
-    }
-
-    /// The footer, and all that it vouches for.
-    fn seal(
-        &self,
-        footer: &SegmentFooter,
-        checks: &EventChecks,
-        options: &VerifyOptions,
-        faults: &mut Faults,
-        on_bytes: &mut dyn FnMut(u64) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        self.footer_bytes(footer, faults);
-        self.footer_content(footer, checks, faults);
-        self.frames_hash(footer, faults, on_bytes)?;
-        if self.header.replaces.is_empty() {
-            let computed = chain_hash(&self.header.prev_chain_hash, &footer.frames_hash);
-            self.expect_footer(FaultKind::SegmentChain, 152, computed, footer.chain_hash, faults);
-        }
-        if options.index_blocks {
-            self.index_block(footer, checks, faults);
-        }
-        on_bytes(footer.index_len)
     }
 
     fn footer_at(&self) -> u64 {
@@ -266,31 +337,38 @@ impl<'a, S: Storage> SegmentCheck<'a, S> {
         }
     }
 
-    fn frames_hash(
-        &self,
-        footer: &SegmentFooter,
-        faults: &mut Faults,
-        on_bytes: &mut dyn FnMut(u64) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        let start = self.header.encoded_len() as u64;
-        let (mut hasher, mut at, mut chunk) = (blake3::Hasher::new(), start, Vec::new());
-        while at < self.frames_end {
-            on_bytes(0)?;
-            let left = usize::try_from(self.frames_end - at).unwrap_or(usize::MAX);
-            chunk.resize(left.min(STEP_LEN), 0);
-            if let Err(error) = self.file.read_exact_at(&mut chunk, at) {
-                faults.add_storage(self.id, at, &error);
-                return ControlFlow::Continue(());
+    /// The hash of the next megabyte of frames, or behind the last what all of them come to;
+    /// whether there are more.
+    fn hash_frames(&self, hasher: &mut blake3::Hasher, at: &mut u64, faults: &mut Faults) -> bool {
+        if *at < self.frames_end {
+            let left = usize::try_from(self.frames_end - *at).unwrap_or(usize::MAX);
+            let mut chunk = vec![0; left.min(STEP_LEN)];
+            if let Err(error) = self.file.read_exact_at(&mut chunk, *at) {
+                faults.add_storage(self.id, *at, &error);
+                self.segment_chain(faults);
+                return false;
             }
             hasher.update(&chunk);
-            at += chunk.len() as u64;
+            *at += chunk.len() as u64;
+            return true;
         }
+        let Some(footer) = self.footer else { return false };
         let found = Hash::from_bytes(*hasher.finalize().as_bytes());
         if found != footer.frames_hash {
+            let start = self.header.encoded_len() as u64;
             let expected = format!("frames with the hash {}", footer.frames_hash);
             faults.add(FaultKind::FramesHash, self.id, start, expected, format!("{found}"));
         }
-        ControlFlow::Continue(())
+        self.segment_chain(faults);
+        false
+    }
+
+    fn segment_chain(&self, faults: &mut Faults) {
+        let Some(footer) = self.footer else { return };
+        if self.header.replaces.is_empty() {
+            let computed = chain_hash(&self.header.prev_chain_hash, &footer.frames_hash);
+            self.expect_footer(FaultKind::SegmentChain, 152, computed, footer.chain_hash, faults);
+        }
     }
 
     fn index_block(&self, footer: &SegmentFooter, checks: &EventChecks, faults: &mut Faults) {
@@ -312,42 +390,50 @@ impl<'a, S: Storage> SegmentCheck<'a, S> {
         Ok(block)
     }
 
-    /// Looks for ids that another event of this segment, or of one before it, has.
-    fn unique_ids(
-        &self,
-        ids: &mut [(EventId, u64)],
-        faults: &mut Faults,
-        on_bytes: &mut dyn FnMut(u64) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
+    /// Looks for ids that two events of this segment have.
+    fn sort_ids(&self, ids: &mut [(EventId, u64)], faults: &mut Faults) {
         ids.sort_unstable();
-        let mut duplicate = |id: EventId, offset| {
-            let expected = "an id that no other event has";
-            faults.add(FaultKind::DuplicateId, self.id, offset, expected, format!("{id}"));
-        };
         for pair in ids.windows(2) {
             if pair[0].0 == pair[1].0 {
-                duplicate(pair[1].0, pair[1].1);
+                self.duplicate(pair[1], faults);
             }
         }
-        let (Some((min, _)), Some((max, _))) = (ids.first(), ids.last()) else {
-            return ControlFlow::Continue(());
-        };
-        let before = self.reader.view.sealed.iter().take(self.at).enumerate();
-        let overlapping =
+    }
+
+    fn duplicate(&self, (id, offset): (EventId, u64), faults: &mut Faults) {
+        let expected = "an id that no other event has";
+        faults.add(FaultKind::DuplicateId, self.id, offset, expected, format!("{id}"));
+    }
+
+    /// Looks for some ids in one of the segments before this one; whether there is more to look
+    /// for.
+    fn ids_step(
+        &self,
+        reader: &Reader<S>,
+        ids: &[(EventId, u64)],
+        other: &mut usize,
+        from: &mut usize,
+        faults: &mut Faults,
+    ) -> bool {
+        let (Some((min, _)), Some((max, _))) = (ids.first(), ids.last()) else { return false };
+        let before = reader.view.sealed.iter().take(self.at).enumerate().skip(*other);
+        let mut overlapping =
             before.filter(|(_, other)| other.footer.id_min <= *max && other.footer.id_max >= *min);
-        for (other, _) in overlapping {
-            for some in ids.chunks(IDS_STEP) {
-                on_bytes(0)?;
-                for (id, offset) in some {
-                    match self.reader.find_in(other, *id, |_| ()) {
-                        Ok(None) => {}
-                        Ok(Some(())) => duplicate(*id, *offset),
-                        // Its own verification says what is wrong with it.
-                        Err(_) => break,
-                    }
-                }
+        let Some((found, _)) = overlapping.next() else { return false };
+        *other = found;
+        let end = ids.len().min(*from + IDS_STEP);
+        for (id, offset) in &ids[*from..end] {
+            match reader.find_in(found, *id, |_| ()) {
+                Ok(None) => {}
+                Ok(Some(())) => self.duplicate((*id, *offset), faults),
+                // Its own verification says what is wrong with it.
+                Err(_) => break,
             }
         }
-        ControlFlow::Continue(())
+        *from = end;
+        if end == ids.len() {
+            (*other, *from) = (found + 1, 0);
+        }
+        true
     }
 }

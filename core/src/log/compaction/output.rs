@@ -21,8 +21,8 @@ use alloc::vec::Vec;
 const FRAME_LEN: usize = 256 * 1024;
 
 /// The segment that is being written.
-pub(crate) struct Output<'a, F> {
-    file: &'a F,
+pub(crate) struct Output<F> {
+    file: F,
     header: SegmentHeader,
     hasher_of_keys: KeyHasher,
     salt: u32,
@@ -50,11 +50,11 @@ pub(crate) struct OutputEnd {
     pub(crate) newest_loss: Option<u64>,
 }
 
-impl<'a, F: StorageFile> Output<'a, F> {
+impl<F: StorageFile> Output<F> {
     /// Begins the segment in `file`, which `storage` has just created.
     pub(crate) fn begin<S: Storage>(
         storage: &S,
-        file: &'a F,
+        file: F,
         header: SegmentHeader,
         hasher: KeyHasher,
     ) -> Result<Self, StoreError> {

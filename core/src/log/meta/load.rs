@@ -280,7 +280,7 @@ const HEADER_END: u64 = META_HEADER_LEN as u64;
 
 /// What a damaged header most likely was: the first guess under which frames are right.
 fn guess<F: StorageFile>(
-    source: &mut FileSource<'_, F>,
+    source: &mut FileSource<&F>,
     bytes: &[u8],
     store_id: Option<StoreId>,
     number: u64,
