@@ -18,6 +18,7 @@ pub use merge::VerifyMerge;
 pub use segment::{SegmentFindings, verify_segment};
 
 use crate::log::Reader;
+use crate::model::Sequence;
 use crate::storage::{Storage, StorageFile};
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
@@ -196,6 +197,8 @@ pub struct Verification<S: Storage> {
     merge: VerifyMerge,
     segment: Option<SegmentVerification<S>>,
     progress: VerifyProgress,
+    /// Bytes of each segment when it began: the last one may grow.
+    lens: Vec<u64>,
     /// Bytes of the segments that are done.
     bytes_before: u64,
 }
@@ -210,9 +213,10 @@ impl<S: Storage> Verification<S> {
     /// Of all that a reader sees. It keeps the reader until it is finished or dropped.
     #[must_use]
     pub fn new(reader: Reader<S>, options: VerifyOptions) -> Self {
-        let progress = VerifyProgress::new(reader.segment_count() as u64, reader.verify_bytes());
+        let lens: Vec<u64> = (0..reader.segment_count()).map(|at| file_len(&reader, at)).collect();
+        let progress = VerifyProgress::new(lens.len() as u64, lens.iter().sum());
         let merge = VerifyMerge::new(&reader);
-        Verification { reader, options, merge, segment: None, progress, bytes_before: 0 }
+        Verification { reader, options, merge, segment: None, progress, lens, bytes_before: 0 }
     }
 
     /// Proves the next megabyte or so; `false` where nothing is left.
@@ -224,7 +228,7 @@ impl<S: Storage> Verification<S> {
         let segment = self
             .segment
             .get_or_insert_with(|| SegmentVerification::new(self.reader.clone(), at, self.options));
-        let len = file_len(&self.reader, at);
+        let len = self.lens[at];
         match segment.step() {
             Some(read) => {
                 let done = self.progress.bytes_done.saturating_add(read);
@@ -235,11 +239,17 @@ impl<S: Storage> Verification<S> {
                     self.merge.add(segment.finish());
                 }
                 self.bytes_before += len;
-                self.progress.bytes_done = self.bytes_before.min(self.progress.bytes);
+                self.progress.bytes_done = self.bytes_before;
                 self.progress.segments_done += 1;
             }
         }
         true
+    }
+
+    /// The reader whose segments are proven.
+    #[must_use]
+    pub fn reader(&self) -> Reader<S> {
+        self.reader.clone()
     }
 
     /// How far it is.
@@ -270,6 +280,15 @@ impl<S: Storage> Reader<S> {
     #[must_use]
     pub fn segment_count(&self) -> usize {
         self.view.len()
+    }
+
+    /// The first sequence and the bytes of each segment, in their order: what progress of long work
+    /// is counted in.
+    pub fn segment_bytes(&self) -> impl Iterator<Item = (Sequence, u64)> {
+        (0..self.segment_count()).filter_map(|at| {
+            let segment = self.view.at(at)?;
+            Some((segment.header().base_sequence, file_len(self, at)))
+        })
     }
 
     /// Bytes of all segments, as the progress of a verification counts them.

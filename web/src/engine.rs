@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 
 use annals_core::{
-    AppendReceipt, Durability, Log, LogConfig, MemoryStorage, Query, Sequence, Staged,
+    AppendReceipt, Durability, EventId, Log, LogConfig, MemoryStorage, Query, Sequence, Staged,
 };
 use annals_opfs::{OpfsOptions, OpfsStorage, OpfsUpkeep};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -18,10 +18,11 @@ use crate::failure::Failure;
 use crate::files::AnyStorage;
 use crate::host::WebHost;
 use crate::host_files::{HostFiles, HostStorage};
+use crate::keep::{self, ImportJob, JOB_REQUEST, JobRequest, Jobs, Slice, Work, action};
 use crate::request::{QueryRequest, Request, read_batch};
 use crate::wire::{Input, Output};
 
-type WebLog = Log<AnyStorage, WebHost>;
+pub(crate) type WebLog = Log<AnyStorage, WebHost>;
 
 /// How often opening asks for what was not ready: a recovery writes to one file.
 const OPEN_TRIES_MAX: usize = 8;
@@ -29,9 +30,14 @@ const OPEN_TRIES_MAX: usize = 8;
 /// An open store.
 #[wasm_bindgen]
 pub struct Engine {
+    /// `None` while a backup is taken in, and when the store is closed.
     log: RefCell<Option<WebLog>>,
+    /// Where it is opened again behind an import.
+    storage: AnyStorage,
+    is_relaxed: bool,
+    is_closed: Cell<bool>,
+    jobs: RefCell<Jobs>,
     upkeep: RefCell<Option<OpfsUpkeep>>,
-    opfs: Option<OpfsStorage>,
     is_refused: Cell<bool>,
 }
 
@@ -72,7 +78,7 @@ impl Engine {
         };
         // The first file, so that the first append finds it.
         upkeep.top_up().await.map_err(|error| thrown(error.into()))?;
-        Ok(Self::new(log, Some(upkeep), Some(opfs)))
+        Ok(Self::new(log, AnyStorage::Opfs(opfs), is_relaxed, Some(upkeep)))
     }
 
     /// Opens an empty store in memory.
@@ -83,7 +89,8 @@ impl Engine {
     #[wasm_bindgen(js_name = openMemory)]
     pub fn open_memory() -> Result<Engine, JsValue> {
         let storage = AnyStorage::Memory(MemoryStorage::new());
-        Ok(Self::new(open_log(storage, false).map_err(thrown)?, None, None))
+        let log = open_log(storage.clone(), false).map_err(thrown)?;
+        Ok(Self::new(log, storage, false, None))
     }
 
     /// Opens the store in a directory that the host gives, which has seen to it that nobody
@@ -95,33 +102,31 @@ impl Engine {
     #[wasm_bindgen(js_name = openFiles)]
     pub fn open_files(files: HostFiles, is_relaxed: bool) -> Result<Engine, JsValue> {
         let storage = AnyStorage::Host(HostStorage::new(files));
-        Ok(Self::new(open_log(storage, is_relaxed).map_err(thrown)?, None, None))
+        let log = open_log(storage.clone(), is_relaxed).map_err(thrown)?;
+        Ok(Self::new(log, storage, is_relaxed, None))
     }
 
     /// Appends batches, all with one write and one sync. The bytes are `count u32` and as many
     /// requests; the answer is as many answers, each with its length.
     pub fn append(&self, bytes: &[u8]) -> Vec<u8> {
-        let mut log = self.log.borrow_mut();
-        let outcome = match &mut *log {
-            Some(log) => append_group(log, bytes),
-            None => Err(Failure::closed()),
-        };
-        drop(log);
+        let outcome = self.with_log(|log| append_group(log, bytes));
         match outcome {
             Ok(group) => {
                 self.is_refused.set(group.is_not_ready);
                 finish(Ok(group.out))
             }
-            Err(failure) => finish(Err(failure)),
+            Err(failure) => {
+                self.is_refused.set(failure.is_not_ready);
+                finish(Err(failure))
+            }
         }
     }
 
-    /// Answers one request that changes nothing but what is on stable storage.
+    /// Answers one request other than an append. One for a job (see `keep`) does a slice of it.
     pub fn call(&self, bytes: &[u8]) -> Vec<u8> {
-        let mut log = self.log.borrow_mut();
-        let outcome = match &mut *log {
-            Some(log) => self.answer(log, bytes),
-            None => Err(Failure::closed()),
+        let outcome = match bytes.first() {
+            Some(&JOB_REQUEST) => self.job(bytes).map(Slice::write),
+            _ => self.with_log(|log| self.answer(log, bytes)),
         };
         self.is_refused.set(outcome.as_ref().is_err_and(|failure| failure.is_not_ready));
         finish(outcome)
@@ -160,8 +165,13 @@ impl Engine {
     ///
     /// The bytes of a failure. The files are given up in any case.
     pub fn close(&self) -> Result<(), JsValue> {
-        let Some(log) = self.log.take() else { return Ok(()) };
-        let closed = log.close().map_err(|error| thrown(error.into()));
+        self.is_closed.set(true);
+        // An import that is under way takes back what it has written.
+        self.jobs.borrow_mut().clear();
+        let closed = match self.log.take() {
+            Some(log) => log.close().map_err(|error| thrown(error.into())),
+            None => Ok(()),
+        };
         if let Some(upkeep) = self.upkeep.take() {
             upkeep.close();
         }
@@ -170,9 +180,96 @@ impl Engine {
 }
 
 impl Engine {
-    fn new(log: WebLog, upkeep: Option<OpfsUpkeep>, opfs: Option<OpfsStorage>) -> Self {
-        let upkeep = RefCell::new(upkeep);
-        Self { log: RefCell::new(Some(log)), upkeep, opfs, is_refused: Cell::new(false) }
+    fn new(log: WebLog, storage: AnyStorage, is_relaxed: bool, upkeep: Option<OpfsUpkeep>) -> Self {
+        Self {
+            log: RefCell::new(Some(log)),
+            storage,
+            is_relaxed,
+            is_closed: Cell::new(false),
+            jobs: RefCell::default(),
+            upkeep: RefCell::new(upkeep),
+            is_refused: Cell::new(false),
+        }
+    }
+
+    /// Runs `act` on the log, which is opened again behind an import.
+    fn with_log<T>(
+        &self,
+        act: impl FnOnce(&mut WebLog) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut log = self.log.borrow_mut();
+        if log.is_none() {
+            if self.is_closed.get() {
+                return Err(Failure::closed());
+            }
+            if self.jobs.borrow_mut().is_importing() {
+                return Err(Failure::importing());
+            }
+            *log = Some(open_log(self.storage.clone(), self.is_relaxed)?);
+        }
+        match &mut *log {
+            Some(log) => act(log),
+            None => Err(Failure::closed()),
+        }
+    }
+
+    /// Begins a job, goes on with it, or gives it up.
+    fn job(&self, bytes: &[u8]) -> Result<Slice, Failure> {
+        let mut request = JobRequest::read(bytes)?;
+        let (id, begun) =
+            (request.id, Slice::More { bytes_done: 0, bytes_total: 0, rest: Output::default() });
+        match request.action {
+            action::DROP => {
+                self.jobs.borrow_mut().remove(id);
+                Ok(begun)
+            }
+            action::STEP => {
+                let slice = self.step(id, &mut request.input);
+                let is_over = match &slice {
+                    Ok(slice) => matches!(slice, Slice::Done { .. }),
+                    Err(failure) => !failure.is_not_ready,
+                };
+                if is_over {
+                    self.jobs.borrow_mut().remove(id);
+                }
+                slice
+            }
+            action => {
+                if !self.jobs.borrow_mut().admits(action) {
+                    return Ok(Slice::Waits);
+                }
+                let work = match action {
+                    action::IMPORT => self.begin_import(&mut request.input)?,
+                    _ => self.with_log(|log| keep::begin(log, request))?,
+                };
+                self.jobs.borrow_mut().add(id, work);
+                Ok(begun)
+            }
+        }
+    }
+
+    fn begin_import(&self, input: &mut Input<'_>) -> Result<Work, Failure> {
+        self.with_log(|log| Ok(log.close_in_place()?))?;
+        let job = ImportJob::begin(self.storage.clone(), input)?;
+        self.log.take();
+        Ok(Work::Import(Box::new(job)))
+    }
+
+    fn step(&self, id: EventId, input: &mut Input<'_>) -> Result<Slice, Failure> {
+        let mut jobs = self.jobs.borrow_mut();
+        let Some(work) = jobs.get(id) else { return Ok(Slice::Unknown) };
+        let Work::Import(job) = work else {
+            let mut log = self.log.borrow_mut();
+            let log = log.as_mut().ok_or_else(Failure::closed)?;
+            return keep::step(work, log, input);
+        };
+        let Some(summary) = job.published() else { return job.step(input) };
+        // Whoever is told that it is done finds the events.
+        let mut rest = Output::default();
+        keep::put_imported(&mut rest, summary);
+        let bytes_total = summary.bytes;
+        self.log.replace(Some(open_log(self.storage.clone(), self.is_relaxed)?));
+        Ok(Slice::Done { bytes_total, rest })
     }
 
     fn answer(&self, log: &mut WebLog, bytes: &[u8]) -> Result<Output, Failure> {
@@ -190,7 +287,10 @@ impl Engine {
                 out.option(head.map(|head| head.version.get()), Output::u64);
             }
             Request::Status => {
-                let handles = self.opfs.as_ref().map_or(0, OpfsStorage::open_handles);
+                let handles = match &self.storage {
+                    AnyStorage::Opfs(opfs) => opfs.open_handles(),
+                    _ => 0,
+                };
                 let stats = log.stats()?;
                 put_status(&mut out, &stats, log.recovery(), log.durable_end(), handles);
             }

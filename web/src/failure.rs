@@ -3,7 +3,9 @@
 //! The codes are part of the npm package's API: one is added where a caller acts differently,
 //! and none is ever changed.
 
-use annals_core::{LimitError, StorageError, StorageErrorKind, StoreError};
+use annals_core::{
+    BackupError, LimitError, StorageError, StorageErrorKind, StoreError, VerifyFault,
+};
 use annals_opfs::OpfsError;
 
 use crate::wire::{Malformed, Output};
@@ -37,6 +39,18 @@ impl Failure {
 
     pub(crate) fn closed() -> Self {
         Self::new("Closed", "the store is closed")
+    }
+
+    /// The store can't be used while a backup is taken in.
+    pub(crate) fn importing() -> Self {
+        Self::new("StoreBusy", "a backup is being taken in: try again when that is done")
+    }
+
+    /// What was verified is not whole.
+    pub(crate) fn not_whole(fault: &VerifyFault) -> Self {
+        Self::new("Corrupt", fault.to_string())
+            .text("file", fault.file.name())
+            .number("offset", fault.offset)
     }
 
     fn number(mut self, name: &'static str, number: u64) -> Self {
@@ -116,6 +130,26 @@ impl From<StoreError> for Failure {
             StoreError::ReadOnly => Self::new("ReadOnly", message),
             StoreError::Closed => Self::closed(),
             StoreError::NameConflict { .. } => Self::new("NameConflict", message),
+            _ => Self::invalid(message),
+        }
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        let message = error.to_string();
+        match error {
+            BackupError::Damaged { offset, .. } => {
+                Self::new("Corrupt", message).text("file", "backup").number("offset", offset)
+            }
+            BackupError::NewerBackup { .. } => {
+                Self::new("NewerFormat", message).text("file", "backup")
+            }
+            BackupError::NotEmpty { .. }
+            | BackupError::OtherStore { .. }
+            | BackupError::DoesNotContinue { .. }
+            | BackupError::Diverged { .. } => Self::new("BackupMismatch", message),
+            BackupError::Store(error) => error.into(),
             _ => Self::invalid(message),
         }
     }

@@ -10,6 +10,7 @@ mod failure;
 mod files;
 mod host;
 mod host_files;
+mod keep;
 mod request;
 mod wire;
 

@@ -146,7 +146,10 @@ fn read_condition<S: Storage>(
     Ok(AppendCondition::new(region, input.option(Input::u64)?.map(Sequence::new)))
 }
 
-fn read_region<S: Storage>(input: &mut Input<'_>, reader: &Reader<S>) -> Result<Region, Failure> {
+pub(crate) fn read_region<S: Storage>(
+    input: &mut Input<'_>,
+    reader: &Reader<S>,
+) -> Result<Region, Failure> {
     let mut region = Region::all();
     region = match input.u8()? {
         0 => region,

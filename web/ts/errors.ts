@@ -13,6 +13,7 @@ export type ErrorCode =
   | "Poisoned"
   | "Corrupt"
   | "NewerFormat"
+  | "BackupMismatch"
   | "LimitExceeded"
   | "InvalidInput"
   | "NotFound"
@@ -38,7 +39,7 @@ export class AnnalsError extends Error {
   readonly id?: string;
   /** `IdempotencyConflict` and `ConditionFailed`: the event in the way. */
   readonly sequence?: bigint;
-  /** `Corrupt` and failures of files: the file. */
+  /** `Corrupt` and failures of files: the file, or `backup` for one that is taken in. */
   readonly file?: string;
   /** `Corrupt`: where in the file, in bytes. */
   readonly offset?: number;

@@ -2,7 +2,7 @@
 // engine, and tells those who watch that the end has moved. Appends that arrive together are
 // written together.
 
-import { failure, groupAnswers, groupRequest, SYNC_REQUEST } from "./wire.js";
+import { failure, groupAnswers, groupRequest, JOB, SYNC_REQUEST } from "./wire.js";
 import { PROTOCOL, type Port, type ToClient, type ToServer, type Welcome } from "./session.js";
 
 /** What of the wasm engine the server uses. */
@@ -34,6 +34,7 @@ export class Server {
   readonly #watching = new Set<Port>();
   #appends: Append[] = [];
   #isBusy = false;
+  #tending: Promise<void> = Promise.resolve();
   #syncTimer: ReturnType<typeof setTimeout> | undefined;
   #told = 0n;
   readonly #soon: (run: () => void) => void;
@@ -88,7 +89,9 @@ export class Server {
         return;
       case "c":
         return void this.#guard(async () => {
-          const answer = await this.#whenReady(() => this.#engine.call(message[2]));
+          let answer = await this.#whenReady(() => this.#engine.call(message[2]));
+          if (message[2][0] === JOB) answer = await this.#tidied(answer);
+          this.#tell();
           sendAnswer(port, message[1], answer);
         });
     }
@@ -101,12 +104,14 @@ export class Server {
       while (this.#appends.length > 0) {
         const group = this.#takeGroup();
         const request = groupRequest(group.map((append) => append.request));
-        const answers = groupAnswers(await this.#whenReady(() => this.#engine.append(request)));
+        const answer = await this.#whenReady(() => this.#engine.append(request));
+        // What is refused as a whole is refused for each.
+        const answers = answer[0] === 0 ? groupAnswers(answer) : group.map(() => answer.slice());
         group.forEach(({ port, id }, at) => answers[at] && sendAnswer(port, id, answers[at]));
         this.#tell();
         this.#syncLater();
         // What the group has used up is made ready now, while nobody waits for it.
-        await this.#engine.topUp().catch(() => {});
+        await this.#topUp().catch(() => {});
       }
     } finally {
       this.#isBusy = false;
@@ -129,7 +134,7 @@ export class Server {
     let answer = ask();
     for (let tries = 1; this.#engine.isRefused && tries < TRIES_MAX; tries++) {
       try {
-        await this.#engine.topUp();
+        await this.#topUp();
       } catch (error) {
         // Why the files can't be made ready says more than that they are not.
         if (failure(error) instanceof Error && error instanceof Uint8Array) return asGroup(answer, error);
@@ -140,9 +145,27 @@ export class Server {
     return answer;
   }
 
+  /** One after the other: the engine has one upkeep, and each must see what was asked for last. */
+  #topUp(): Promise<void> {
+    const tended = this.#tending.catch(() => {}).then(() => this.#engine.topUp());
+    this.#tending = tended;
+    return tended;
+  }
+
+  /** The answer of a job's slice, when the files that it has replaced are gone, or why they are not. */
+  async #tidied(answer: Uint8Array): Promise<Uint8Array> {
+    try {
+      await this.#topUp();
+      return answer;
+    } catch (error) {
+      if (error instanceof Uint8Array) return error;
+      throw error;
+    }
+  }
+
   #tell() {
     const end = this.#engine.end;
-    if (end === this.#told) return;
+    if (end <= this.#told) return;
     this.#told = end;
     for (const port of this.#watching) send(port, ["end", end]);
   }

@@ -4,11 +4,12 @@
 import { follow, type Following, guarded, initialOf, linkedTo } from "./live.js";
 import type { Session } from "./session.js";
 import type {
-  Condition, EventStore, ExpectedVersion, Fold, LiveOptions, LiveProjection, NewEvent, QueryOptions, Receipt, Region,
-  Stats, Status, StoredEvent, SubscribeOptions,
+  BackupSource, Compaction, CompactOptions, Condition, Erasure, EventStore, ExportOptions, Import, ImportOptions, KeepOptions,
+  ExpectedVersion, Fold, LiveOptions, LiveProjection, NewEvent, QueryOptions, Receipt, Region,
+  Stats, Status, StoredEvent, SubscribeOptions, VerifyReport,
 } from "./types.js";
 import {
-  appendRequest, check, getRequest, headRequest, type Page, queryRequest, readEventAnswer, readHead, readPage,
+  appendRequest, check, getRequest, headRequest, open, type Page, queryRequest, readEventAnswer, readHead, readPage,
   readReceipts, readStats, STATUS_REQUEST, SYNC_REQUEST,
 } from "./wire.js";
 
@@ -22,6 +23,9 @@ export interface Place {
 
 const PAGE_EVENTS_FIRST = 64;
 const PAGE_EVENTS_MAX = 1024;
+
+/** What is needed seldom is loaded when it is. */
+const keep = () => import("./keep.js");
 
 export class Store implements EventStore {
   readonly #session: Session;
@@ -51,7 +55,7 @@ export class Store implements EventStore {
     events: readonly NewEvent[],
     { condition, signal }: { condition?: Condition; signal?: AbortSignal } = {},
   ): Promise<Receipt[]> {
-    const receipts = readReceipts(await this.#session.request("a", appendRequest(events, condition), signal));
+    const receipts = readReceipts(open(await this.#session.request("a", appendRequest(events, condition), signal)));
     const last = receipts.at(-1);
     if (last) this.#session.noteEnd(last.sequence + 1n);
     return receipts;
@@ -123,6 +127,26 @@ export class Store implements EventStore {
 
   async sync(): Promise<void> {
     check(await this.#ask(SYNC_REQUEST));
+  }
+
+  async verify(options?: KeepOptions): Promise<VerifyReport> {
+    return (await keep()).verify(this.#session, options);
+  }
+
+  async erase(region: Region, options?: KeepOptions): Promise<Erasure> {
+    return (await keep()).erase(this.#session, region, options);
+  }
+
+  async compact(options?: CompactOptions): Promise<Compaction> {
+    return (await keep()).compact(this.#session, options);
+  }
+
+  async exportBackup(options?: ExportOptions): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+    return (await keep()).exportBackup(this.#session, options);
+  }
+
+  async importBackup(backup: BackupSource, options?: ImportOptions): Promise<Import> {
+    return (await keep()).importBackup(this.#session, backup, options);
   }
 
   get status(): Status {

@@ -180,6 +180,103 @@ export interface LiveProjection<S> {
   close(): void;
 }
 
+/** How far long work is. It may go back when another tab had to take over. */
+export interface KeepProgress {
+  bytesDone: number;
+  bytesTotal: number;
+}
+
+export interface KeepOptions {
+  /** Hears how far it is, some times a second. */
+  onProgress?: (progress: KeepProgress) => void;
+  /** Stops it. */
+  signal?: AbortSignal;
+}
+
+/** What a verification found. */
+export interface VerifyReport {
+  /** Whether all of it was looked at and is as it must be. */
+  isWhole: boolean;
+  /** Whether all of it could be looked at. */
+  isComplete: boolean;
+  segments: number;
+  bytes: number;
+  events: number;
+  /** Those among them whose payload was erased. */
+  erasedEvents: number;
+  /** Marks of events that a compaction dropped. */
+  prunedRuns: number;
+  streams: number;
+  /** The first fault of each kind. */
+  faults: Fault[];
+}
+
+/** Something that is wrong with a store. */
+export interface Fault {
+  /** What: `frame`, `record`, `prev_hash` and others. */
+  kind: string;
+  /** How many of this kind there are. */
+  count: number;
+  file: string;
+  /** Where in the file, in bytes. */
+  offset: number;
+  expected: string;
+  found: string;
+}
+
+/** What an erasure did. */
+export interface Erasure {
+  /** Events whose metadata and payload were erased. */
+  erased: number;
+  /** Events of the region whose payload was gone before. */
+  erasedBefore: number;
+  /** Segments that were written anew. */
+  segments: number;
+  /** Replaced files that a verification or a backup still reads: they go when that ends. */
+  waitingFiles: string[];
+  /** The event that says when and how many, where something was erased. */
+  record?: Receipt;
+}
+
+export interface CompactOptions extends KeepOptions {
+  /** Events that are to be gone for good, but for marks that carry the hash chains over the gaps. */
+  drop?: Region;
+  /** Takes the newest events too, of the segment that is written to. With `drop`, they always are. */
+  sealActive?: boolean;
+  /** Bytes that a segment has at most afterwards: 64 MiB if not given. */
+  outputMaxBytes?: number;
+}
+
+/** What a compaction did. */
+export interface Compaction {
+  /** Events in the segments that were written anew. */
+  kept: number;
+  dropped: number;
+}
+
+export interface ExportOptions extends KeepOptions {
+  /** Where a store ends that is to go on with this backup; without it, the backup is of everything. */
+  from?: bigint;
+}
+
+/** The bytes of a backup. */
+export type BackupSource = ReadableStream<Uint8Array> | Blob | Uint8Array;
+
+export interface ImportOptions extends KeepOptions {
+  /** Whether a whole backup is verified, besides its checksums, before it counts: `true` if not given. */
+  verify?: boolean;
+}
+
+/** What was taken in. */
+export interface Import {
+  /** The id of the store that the backup is of, and that this one has from now on. */
+  storeId: string;
+  /** The first sequence that came, and the one behind the last. */
+  from: bigint;
+  end: bigint;
+  bytes: number;
+}
+
 /** An open event store. */
 export interface EventStore extends AsyncDisposable {
   /**
@@ -207,6 +304,33 @@ export interface EventStore extends AsyncDisposable {
   stats(): Promise<Stats>;
   /** Puts everything appended so far on stable storage. */
   sync(): Promise<void>;
+  /**
+   * Proves the store whole: every byte is read, every hash, chain and index is checked. What is wrong is
+   * in the report, with its place.
+   */
+  verify(options?: KeepOptions): Promise<VerifyReport>;
+  /**
+   * Erases the metadata and payloads of a region's events for good. The events stay, with their hashes
+   * and chains; an event in the stream `annals:erasure` says when and how many. If it is stopped, or
+   * fails, some are erased: erase the same again, and it goes on.
+   */
+  erase(region: Region, options?: KeepOptions): Promise<Erasure>;
+  /**
+   * Writes old segments anew: fewer and larger ones, without the events that may go. What is finished
+   * when it is stopped stays.
+   */
+  compact(options?: CompactOptions): Promise<Compaction>;
+  /**
+   * A backup of the store as it is now, to be read at any pace: `new Response(stream).blob()` makes a file
+   * of it. The library and the `annals` command take it in, and `importBackup` does.
+   */
+  exportBackup(options?: ExportOptions): Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
+  /**
+   * Takes in a backup: a whole one into a store without events, or one that goes on where this store
+   * ends. It counts at once, when all of it is proven; if it is refused, stopped or interrupted, nothing
+   * of it is there. Meanwhile whatever else is asked of the store fails with `StoreBusy`.
+   */
+  importBackup(backup: BackupSource, options?: ImportOptions): Promise<Import>;
   /** What the store is and does: the same object as long as nothing of it changes. */
   readonly status: Status;
   /** Calls back when the status changes, though not for `pending` alone. */

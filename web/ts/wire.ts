@@ -11,7 +11,7 @@ const U64_MAX = 0xffff_ffff_ffff_ffffn;
 const I64_MIN = -0x8000_0000_0000_0000n;
 const I64_MAX = 0x7fff_ffff_ffff_ffffn;
 
-class Output {
+export class Output {
   #bytes = new Uint8Array(256);
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
@@ -43,7 +43,7 @@ class Output {
   done(): Uint8Array<ArrayBuffer> { return this.#bytes.slice(0, this.#length); }
 }
 
-class Input {
+export class Input {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   #at = 0;
@@ -122,7 +122,7 @@ function micros(time: Date | number): bigint {
   return BigInt(Math.round(+time * 1000));
 }
 
-function putRegion(out: Output, region: Region) {
+export function putRegion(out: Output, region: Region) {
   const { entity, stream, prefix, type, category, times } = region;
   const name = entity ?? stream ?? prefix;
   out.u8(entity !== undefined ? 1 : stream !== undefined ? 2 : prefix !== undefined ? 3 : 0);
@@ -250,13 +250,15 @@ export function headRequest(entity: string): Uint8Array<ArrayBuffer> {
   return out.done();
 }
 
+/** How a request for a slice of long work begins; the rest is in `keep.ts`. */
+export const JOB = 7;
 export const STATUS_REQUEST = Uint8Array.of(5);
 export const SYNC_REQUEST = Uint8Array.of(6);
 
 // Answers.
 
 /** Throws the failure that an answer carries, or gives what it holds. */
-function open(answer: Uint8Array): Input {
+export function open(answer: Uint8Array): Input {
   const input = new Input(answer);
   if (input.u8() === 0) return input;
   const code = input.text() as ErrorCode;
@@ -276,8 +278,7 @@ export function failure(thrown: unknown): unknown {
   try { open(thrown); return thrown; } catch (error) { return error; }
 }
 
-export function readReceipts(answer: Uint8Array): Receipt[] {
-  const input = open(answer);
+export function readReceipts(input: Input): Receipt[] {
   return Array.from({ length: input.u32() }, () => {
     const receipt = {
       id: input.id(), sequence: input.u64(), version: Number(input.u64()), hash: hex(input.raw(32)),

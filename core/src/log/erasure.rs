@@ -245,7 +245,7 @@ impl<S: Storage, H: Host> Log<S, H> {
             let so_far = erasure.progress;
             let found = match erasure.step(&self.reader, || progress(&so_far))? {
                 ErasureStep::Erase(found) => found,
-                ErasureStep::Done => return self.finish_erasure(erasure),
+                ErasureStep::Done => return self.finish_erasure(&mut erasure),
                 ErasureStep::Stopped => return self.stop_erasure(&erasure),
             };
             let Some(compaction) = self.begin_erasing(&mut erasure, found)? else { continue };
@@ -360,18 +360,18 @@ impl<S: Storage, H: Host> Log<S, H> {
     ///
     /// # Errors
     ///
-    /// Storage errors: erasing the same again appends the record.
+    /// Storage errors: calling it again, or erasing the same again, appends the record.
     ///
     /// # Panics
     ///
     /// Where [`Erasure::step`] has not said that it is done.
-    pub fn finish_erasure(&mut self, mut erasure: Erasure) -> Result<ErasureReport, StoreError> {
+    pub fn finish_erasure(&mut self, erasure: &mut Erasure) -> Result<ErasureReport, StoreError> {
         assert!(erasure.from == erasure.end, "an erasure ends when nothing is left to be erased");
         if erasure.progress.erased_events == 0 && !erasure.interrupted {
             return Ok(erasure.report(None, true));
         }
         self.purge_projections()?;
-        self.keep_waiting(&mut erasure)?;
+        self.keep_waiting(erasure)?;
         self.storage.sync_dir().map_err(|error| self.poisoned_by(error))?;
         let record = ErasureRecord {
             erased: erasure.progress.erased_events,

@@ -66,7 +66,7 @@ impl<S: Storage> Store<S> {
                 ErasureStep::Done => {
                     return committer.with_log(|log| {
                         self.inner.projecting.forget_saved();
-                        log.finish_erasure(erasure)
+                        log.finish_erasure(&mut erasure)
                     });
                 }
                 // Stopped: there is nothing else that a step answers.

@@ -36,10 +36,17 @@ impl<S: Storage> Compaction<S> {
         mut progress: impl FnMut(&CompactionProgress) -> ControlFlow<()>,
     ) -> Result<Option<Compacted<S>>, StoreError> {
         let mut run = self.clone().in_steps();
+        let mut told = (0, 0);
         loop {
             match run.step(STEP_LEN)? {
-                CompactionStep::More if progress(&run.progress()).is_break() => return Ok(None),
-                CompactionStep::More => {}
+                CompactionStep::More => {
+                    let now = run.progress();
+                    let bytes = (now.looked_bytes, now.read_bytes);
+                    if bytes != told && progress(&now).is_break() {
+                        return Ok(None);
+                    }
+                    told = bytes;
+                }
                 CompactionStep::Nothing => return Ok(None),
                 CompactionStep::Done(compacted) => {
                     let _ = progress(&compacted.progress());
