@@ -69,7 +69,8 @@ const numbers = async (store) => (await collect(store.query())).map(({ payload }
 
 /** A damaged copy of bytes. */
 function altered(bytes, at) {
-  const copy = bytes.slice();
+  // The slice of a Buffer would be no copy.
+  const copy = Uint8Array.from(bytes);
   copy[at] ^= 1;
   return copy;
 }
