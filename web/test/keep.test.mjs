@@ -512,8 +512,8 @@ test("b38 a backup of the native command is taken in by the browser, and damaged
   }
   assert.equal(await importInto(follower, backup), 50);
   for (const page of [leader, follower]) {
-    assert.equal(await page.evaluate(() => Number(store.status.end)), 50);
     assert.deepEqual((await payloads(page)).map(({ number }) => number), upTo(50));
+    assert.equal(await page.evaluate(() => Number(store.status.end)), 50);
     assert.ok(await isWhole(page));
   }
   assert.equal((await importInto(leader, backup)).code, "BackupMismatch");
