@@ -83,6 +83,8 @@ for (const tabs of ["shared-worker", "broadcast"]) {
       await others[0].waitForFunction(() => store.status.end > 40n);
       await end(first);
       const receipts = await Promise.all(appending);
+      // All may have been appended before the first tab was gone.
+      await Promise.any(others.map((page) => page.waitForFunction(() => store.status.role === "leader")));
       const roles = await Promise.all(others.map(role));
       assert.deepEqual(roles.toSorted(), ["follower", "leader"]);
       for (const [tab, page] of others.entries()) {
