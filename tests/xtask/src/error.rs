@@ -26,6 +26,13 @@ pub(crate) enum XtaskError {
     PackageNotLocked { package: &'static str },
     #[error("no cache folder is known: set ANNALS_TOOLCHAIN_DIR or HOME")]
     NoCacheFolder,
+    #[error("more than 5 % more instructions than in tests/bench/instructions.json: {}; make it less, or say so with `cargo xtask instructions --update`", paths.join(", "))]
+    InstructionsGrew { paths: Vec<String> },
+    #[error("{why}")]
+    NothingCounted { why: String },
+    /// Not a failure of what is tested: the step is shown as skipped.
+    #[error("{why}")]
+    StepNotPossible { why: String },
     #[error("the runner reported no test at all")]
     NoTestRan,
 }

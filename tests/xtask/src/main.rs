@@ -1,5 +1,5 @@
-//! What a developer of Annals runs: `cargo xtask test`, `bench`, `book`, `release`, `setup`,
-//! `doctor` and the like.
+//! What a developer of Annals runs: `cargo xtask test`, `bench`, `instructions`, `book`, `release`,
+//! `setup`, `doctor` and the like.
 //!
 //! One file a sub-command, each with a `pub(crate) fn run`. To add one: write the file, add
 //! a variant to [`Task`] and an arm to `main`. To add a step to `test`: add it to
@@ -11,6 +11,7 @@ mod context;
 mod doctor;
 mod error;
 mod install;
+mod instructions;
 mod process;
 mod release;
 mod report;
@@ -45,6 +46,8 @@ enum Task {
     Test(test::Options),
     /// Measure Annals beside its peers and the floor: tables, on a quiet machine
     Bench(bench::Options),
+    /// Count the instructions of the hot paths, beside a baseline, with callgrind
+    Instructions(instructions::Options),
     /// Build the book in `docs/` with mdBook
     Book,
     /// Go through the checklist of a release; nothing is published
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
     let outcome = Context::new(arguments.wasm_toolchain).and_then(|context| match arguments.task {
         Task::Test(options) => test::run(&context, &options),
         Task::Bench(options) => bench::run(&context, &options),
+        Task::Instructions(options) => instructions::run(&context, &options),
         Task::Book => book::run(&context),
         Task::Release(options) => release::run(&context, &options),
         Task::Msrv => release::run_one(&context, "msrv"),

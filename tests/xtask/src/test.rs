@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use crate::context::Context;
-use crate::error::{Result, with_causes};
+use crate::error::{Result, XtaskError, with_causes};
 use crate::report::{Counts, Ending, Entry, summary};
 use crate::steps::{STEPS, Step};
 
@@ -67,6 +67,10 @@ fn run_step(context: &Context, step: &Step) -> Entry {
     let mut counts = Counts::default();
     let ending = match (step.run)(context, &mut counts) {
         Ok(()) => Ending::Passed,
+        Err(XtaskError::StepNotPossible { why }) => {
+            println!("{} skipped: {why}", step.name);
+            Ending::Skipped(why)
+        }
         Err(error) => {
             let why = with_causes(&error);
             println!("{} FAILED: {why}", step.name);

@@ -1,0 +1,194 @@
+//! The hot paths of Annals, one a run, for callgrind to count: `cargo xtask instructions`.
+//!
+//! `annals-instructions PATH` prepares a store, does the path's work within [`measured`], which is
+//! where callgrind begins and ends to count, and says how many operations that were. Without a
+//! path it lists them. Time, randomness and files are of a kind that makes every run the same.
+
+use annals::{
+    Append, AppendOptions, Batch, Coordinate, Cursor, Durability, EventId, EventKind,
+    ExpectedVersion, Host, Log, LogConfig, MemoryStorage, Payload, Reader, Region, Store,
+    StoreConfig, Version,
+};
+use std::cell::Cell;
+use std::error::Error;
+use std::hint::black_box;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const ENTITIES: usize = 20;
+const EVENTS: usize = 2_000;
+const BATCH: usize = 1_000;
+const PAYLOAD: [u8; 100] = [b'x'; 100];
+const KIND: EventKind = EventKind::new(1, 1);
+
+/// A path: its name, and what does its work. Returns how many operations were measured.
+type Path = (&'static str, fn() -> Result<usize>);
+
+const PATHS: &[Path] = &[
+    ("stage", stage),
+    ("append", append),
+    ("append-batch", append_batch),
+    ("store-append", store_append),
+    ("get", get),
+    ("walk", walk),
+    ("stream", stream),
+    ("poll", poll),
+];
+
+fn main() -> Result<()> {
+    let Some(name) = std::env::args().nth(1) else {
+        PATHS.iter().for_each(|(name, _)| println!("{name}"));
+        return Ok(());
+    };
+    let (_, path) = PATHS.iter().find(|(own, _)| *own == name).ok_or("there is no such path")?;
+    println!("{} {}", path()?, processor());
+    Ok(())
+}
+
+/// Callgrind counts between its entry and its exit, and knows it by its name.
+#[inline(never)]
+fn measured<T>(work: impl FnOnce() -> T) -> T {
+    black_box(work())
+}
+
+/// What the libraries choose their code by. Callgrind shows its own processor, not the machine's.
+fn processor() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        return "avx2";
+    }
+    "other"
+}
+
+/// The same time and the same numbers in each run.
+struct Fixed {
+    now_us: Cell<i64>,
+    random: Cell<u64>,
+}
+
+impl Host for Fixed {
+    fn now_us(&self) -> i64 {
+        self.now_us.replace(self.now_us.get() + 10)
+    }
+
+    fn fill_random(&self, buffer: &mut [u8]) {
+        for byte in buffer {
+            let next = self.random.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            self.random.set(next);
+            *byte = next.to_be_bytes()[0];
+        }
+    }
+}
+
+type MemoryLog = Log<MemoryStorage, Fixed>;
+
+fn empty() -> Result<MemoryLog> {
+    let host = Fixed { now_us: Cell::new(1_700_000_000_000_000), random: Cell::new(7) };
+    Ok(Log::open(MemoryStorage::new(), host, LogConfig::default())?)
+}
+
+/// A log with [`EVENTS`] events, and the ids of all.
+fn full() -> Result<(MemoryLog, Vec<EventId>)> {
+    let (mut log, mut ids) = (empty()?, Vec::with_capacity(EVENTS));
+    for first in (0..EVENTS).step_by(BATCH) {
+        ids.extend(log.append_batch(&batch(first)?)?.iter().map(|receipt| receipt.id));
+    }
+    Ok((log, ids))
+}
+
+fn event(number: usize) -> Result<Append> {
+    let (entity, version) = (number % ENTITIES, number / ENTITIES);
+    let coordinate = Coordinate::new(format!("order:{entity:08}"), format!("tenant-{entity}"))?;
+    let expected = match version.checked_sub(1) {
+        None => ExpectedVersion::NoStream,
+        Some(last) => ExpectedVersion::Exact(Version::new(last as u64)),
+    };
+    let options = AppendOptions::default().with_expected_version(expected);
+    Ok(Append::new(coordinate, KIND, Payload::raw(PAYLOAD)).with_options(options))
+}
+
+fn batch(first: usize) -> Result<Batch> {
+    (first..first + BATCH).try_fold(Batch::new(), |batch, number| Ok(batch.push(event(number)?)))
+}
+
+fn stage() -> Result<usize> {
+    let (mut log, _) = full()?;
+    let events = (EVENTS..EVENTS + BATCH).map(event).collect::<Result<Vec<_>>>()?;
+    measured(|| {
+        events.iter().try_for_each(|event| log.stage(std::slice::from_ref(event), None).map(drop))
+    })?;
+    Ok(BATCH)
+}
+
+fn append() -> Result<usize> {
+    let (mut log, _) = full()?;
+    let events = (EVENTS..EVENTS + BATCH).map(event).collect::<Result<Vec<_>>>()?;
+    measured(|| events.iter().try_for_each(|event| log.append(event).map(drop)))?;
+    Ok(BATCH)
+}
+
+fn append_batch() -> Result<usize> {
+    let (mut log, _) = full()?;
+    let batch = batch(EVENTS)?;
+    measured(|| log.append_batch(&batch).map(drop))?;
+    Ok(BATCH)
+}
+
+/// Through the store and into a file: the queue, the leader, the write.
+fn store_append() -> Result<usize> {
+    let dir = tempfile::tempdir()?;
+    let config = StoreConfig::new(dir.path())
+        .with_durability(Durability::OnSync)
+        .with_clock(|| 1_700_000_000_000_000);
+    let store = Store::open(config)?;
+    let order = Coordinate::new("order:5", "shop")?;
+    let one = || store.append(&order, KIND, Payload::raw(PAYLOAD)).map(drop);
+    (0..100).try_for_each(|_| one())?;
+    measured(|| (0..BATCH).try_for_each(|_| one()))?;
+    Ok(BATCH)
+}
+
+fn get() -> Result<usize> {
+    let (log, ids) = full()?;
+    let reader = log.reader();
+    measured(|| ids.iter().try_for_each(|id| reader.get(*id).map(|event| drop(black_box(event)))))?;
+    Ok(EVENTS)
+}
+
+fn walk() -> Result<usize> {
+    let (log, _) = full()?;
+    let reader = log.reader();
+    assert_eq!(measured(|| seen(&reader, &Region::all()))?, EVENTS);
+    Ok(EVENTS)
+}
+
+fn stream() -> Result<usize> {
+    let (log, _) = full()?;
+    let reader = log.reader();
+    let found = measured(|| seen(&reader, &Region::stream("order:00000007")))?;
+    assert_eq!(found, EVENTS / ENTITIES);
+    Ok(found)
+}
+
+fn poll() -> Result<usize> {
+    const POLLS: usize = 100;
+    let (log, _) = full()?;
+    let mut cursor = Cursor::new(Region::all().scope("tenant-7"));
+    let found = cursor.poll(&log.reader(), usize::MAX)?.len();
+    assert_eq!(found, EVENTS / ENTITIES);
+    let nothing = measured(|| {
+        (0..POLLS).try_fold(0, |sum, _| {
+            Ok::<_, Box<dyn Error>>(sum + cursor.poll(&log.reader(), 10)?.len())
+        })
+    })?;
+    assert_eq!(nothing, 0);
+    Ok(POLLS)
+}
+
+fn seen(reader: &Reader<MemoryStorage>, region: &Region) -> Result<usize> {
+    let (mut query, mut seen) = (reader.query(region), 0);
+    while query.next_with(|event| black_box(event.payload()).is_some())? == Some(true) {
+        seen += 1;
+    }
+    Ok(seen)
+}
