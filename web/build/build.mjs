@@ -4,10 +4,11 @@
 import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join, relative, resolve } from "node:path";
+import { dirname, join, posix, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
+import { inspectorOptions } from "./inspector.mjs";
 import { wasmEnvironment } from "./toolchain.mjs";
 
 const web = resolve(dirname(fileURLToPath(import.meta.url)), "..");
@@ -17,7 +18,7 @@ const pkg = join(web, "pkg");
 const wasm = join(pkg, "annals.wasm");
 
 /** Bytes, gzipped. The wasm and the worker are loaded by the tab that leads, the client by each. */
-const LIMITS = { "annals.wasm": 300_000, "worker.js": 10_000, "broker.js": 1_000, "client (index.js)": 8_000, "client, seldom": 3_000 };
+const LIMITS = { "annals.wasm": 300_000, "worker.js": 10_000, "broker.js": 1_000, "client (index.js)": 8_000, "client, seldom": 3_000, "inspector.js": 70_000 };
 
 /** What wasm-opt may use: what every browser with OPFS access handles has. */
 const WASM_FEATURES = ["bulk-memory", "mutable-globals", "nontrapping-float-to-int", "sign-ext", "reference-types", "multivalue"];
@@ -86,6 +87,8 @@ async function buildScripts() {
   const split = { ...shared, outdir: "dist", splitting: true, chunkNames: "shared-[hash]", external: ["react", "@event-driven-io/emmett"] };
   const browser = ["index", "react", "emmett", "testing", "inline"].map((name) => `ts/${name}.ts`);
   await esbuild.build({ ...split, entryPoints: browser });
+  // Apart from the others, which share chunks: the inspector shares nothing with them but types.
+  await esbuild.build({ ...inspectorOptions, ...shared, entryPoints: ["ts/inspector.ts"], outdir: "dist", minify: true });
   await esbuild.build({ ...split, entryPoints: ["ts/node.ts", "ts/testing-node.ts"], platform: "node", chunkNames: "node-[hash]" });
 }
 
@@ -93,12 +96,14 @@ async function buildScripts() {
 function buildTypes() {
   const all = join(pkg, "types");
   run(process.execPath, [join(web, "node_modules/typescript/bin/tsc"), "--declaration", "--emitDeclarationOnly", "--outDir", all]);
-  const wanted = ["index", "react", "emmett", "testing", "node", "inline"].map((name) => `${name}.d.ts`);
+  const wanted = ["index", "react", "emmett", "testing", "node", "inline", "inspector"].map((name) => `${name}.d.ts`);
   for (const name of wanted) {
     const declarations = readFileSync(join(all, name), "utf8");
+    mkdirSync(dirname(join(dist, name)), { recursive: true });
     writeFileSync(join(dist, name), declarations);
-    for (const [, found] of declarations.matchAll(/from "\.\/([\w-]+)\.js"/g)) {
-      if (!wanted.includes(`${found}.d.ts`)) wanted.push(`${found}.d.ts`);
+    for (const [, found] of declarations.matchAll(/from "(\.\.?\/[\w/-]+)\.js"/g)) {
+      const path = posix.join(posix.dirname(name), `${found}.d.ts`);
+      if (!wanted.includes(path)) wanted.push(path);
     }
   }
 }

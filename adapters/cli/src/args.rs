@@ -3,10 +3,12 @@
 //! Every option is described here and nowhere else; the commands read the values.
 
 mod append;
+mod inspect;
 mod keep;
 mod shell;
 
 pub(crate) use append::{AppendArgs, AppendFormat};
+pub(crate) use inspect::InspectArgs;
 pub(crate) use keep::{CompactArgs, EraseArgs, RepairArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs, command};
 
@@ -77,6 +79,9 @@ pub(crate) enum Command {
     /// Check every byte, hash and index of the store
     #[command(after_help = VERIFY_EXIT_CODES)]
     Verify(VerifyArgs),
+    /// Show the store on a page in the browser, on this machine alone
+    #[command(long_about = inspect::INSPECT_LONG, after_help = inspect::INSPECT_EXAMPLES)]
+    Inspect(InspectArgs),
     /// Write segments anew: fewer and larger ones, or without events that may go
     #[command(long_about = keep::COMPACT_LONG, after_help = keep::COMPACT_EXAMPLES)]
     Compact(CompactArgs),

@@ -79,6 +79,11 @@ impl Failure {
         self
     }
 
+    /// What went wrong, without what to do next.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Whether it is only that nobody reads the output any more.
     pub(crate) fn is_closed_pipe(&self) -> bool {
         self.closed_pipe

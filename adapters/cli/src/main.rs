@@ -15,6 +15,7 @@ mod failure;
 mod graph;
 mod import;
 mod import_backup;
+mod inspect;
 mod json_text;
 mod kind_names;
 mod open;
@@ -78,5 +79,7 @@ fn run(cli: &Cli, out: &mut Output) -> Result<Code, Failure> {
         Command::ImportBackup(args) => import_backup::run(cli.store()?, args, out),
         Command::Completions(args) => shell::completions(args, out),
         Command::Man(args) => shell::man(args, out),
+        // Its own argument may name the store.
+        Command::Inspect(args) => inspect::run(cli.store(), args, out),
     }
 }

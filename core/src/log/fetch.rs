@@ -87,6 +87,17 @@ impl Span {
         hash.map_err(|fault| StoreError::corruption(segment.file_id(), place.offset, fault))
     }
 
+    /// The bytes of the record at a place that was loaded.
+    pub(crate) fn record_bytes<S: Storage>(
+        &self,
+        segment: &Segment<'_, S>,
+        place: &Place,
+    ) -> Result<&[u8], StoreError> {
+        let len = self.record(segment, place)?.len;
+        let from = usize::try_from(place.offset - self.start).unwrap_or(usize::MAX);
+        Ok(&self.buffer[from..from + len])
+    }
+
     #[inline]
     fn record<S: Storage>(
         &self,

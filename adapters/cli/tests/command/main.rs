@@ -11,6 +11,7 @@ mod follow;
 mod graph;
 mod import;
 mod import_bad;
+mod inspect;
 mod look;
 mod project;
 mod real_data;
