@@ -22,7 +22,7 @@ export class VerifyView implements View {
     this.#context = context;
     const intro = context.source.verify
       ? h("p", {}, "Every byte of every segment: checksums, hash chains, indexes held against the events.")
-      : h("p", {}, "The browser’s package can’t prove a whole store yet. What it reads, it checks: no event is shown whose checksum is wrong. The chain of a stream is checked where an event shows it. `annals inspect` and `annals verify` prove a store on disk.");
+      : h("p", {}, "This view can’t run the proof of a browser’s store yet: `await store.verify()` does. What is read here is checked: no event is shown whose checksum is wrong, and the chain of a stream is checked where an event shows it.");
     this.element = h("section", { class: "view verify-view", "aria-label": "Verify" },
       h("div", { class: "prose", tabindex: 0 }, intro, context.source.verify && this.#start, this.#bar, this.#said, this.#found));
   }
