@@ -213,7 +213,7 @@ fn b36_exchanged_duplicated_and_missing_files_are_reported() {
                 let files = specimen.files();
                 overwrite(&files, FileId::segment(number), bytes);
                 let verdict = count.judge(&format!("{id} again as {number}"), &files);
-                assert_eq!(verdict, Verdict::Refused);
+                assert_eq!(verdict, Verdict::Refused, "{id} again as {number}, closed {closed}");
             }
             let files = specimen.files();
             overwrite(&files, *id, &foreign.segments()[place].1);

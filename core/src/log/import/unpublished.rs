@@ -189,34 +189,35 @@ pub(super) fn make_empty<S: Storage>(storage: &Arc<S>) -> Result<(), BackupError
 /// Which files opening does not see, because an import has not published them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hidden {
-    /// Segments from this number on.
-    segments_from: u64,
+    /// Segments from this number on; `None` hides none, not even that of the last number.
+    segments_from: Option<u64>,
     /// Files of the meta log from this number on.
-    metas_from: u64,
+    metas_from: Option<u64>,
 }
 
 impl Hidden {
-    pub(crate) const NOTHING: Hidden = Hidden { segments_from: u64::MAX, metas_from: u64::MAX };
+    pub(crate) const NOTHING: Hidden = Hidden { segments_from: None, metas_from: None };
 
     pub(crate) fn hides(&self, id: FileId) -> bool {
         match id.kind {
-            FileKind::Segment => id.number >= self.segments_from,
-            FileKind::Meta => id.number >= self.metas_from,
+            FileKind::Segment => self.segments_from.is_some_and(|from| id.number >= from),
+            FileKind::Meta => self.metas_from.is_some_and(|from| id.number >= from),
             FileKind::Import => false,
         }
     }
 
     fn also(self, mark: &ImportMark) -> Hidden {
-        Hidden {
-            segments_from: self.segments_from.min(mark.first_segment),
-            metas_from: self.metas_from.min(mark.first_meta),
-        }
+        self.and(Hidden {
+            segments_from: Some(mark.first_segment),
+            metas_from: Some(mark.first_meta),
+        })
     }
 
     pub(crate) fn and(self, other: Hidden) -> Hidden {
+        let least = |a: Option<u64>, b: Option<u64>| a.into_iter().chain(b).min();
         Hidden {
-            segments_from: self.segments_from.min(other.segments_from),
-            metas_from: self.metas_from.min(other.metas_from),
+            segments_from: least(self.segments_from, other.segments_from),
+            metas_from: least(self.metas_from, other.metas_from),
         }
     }
 }
