@@ -154,19 +154,7 @@ pub fn verify<S: Storage>(
             break;
         }
     }
-    let told = verification.progress();
-    let report = verification.finish();
-    if report.complete {
-        let VerifyProgress { segments, bytes, .. } = told;
-        // All is done, so there is nothing left to stop.
-        let _ = progress(VerifyProgress {
-            segments_done: segments,
-            segments,
-            bytes_done: bytes,
-            bytes,
-        });
-    }
-    report
+    verification.finish()
 }
 
 /// A verification step by step, for hosts that have other things to do in between. What is appended
