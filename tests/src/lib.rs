@@ -9,6 +9,7 @@ pub mod corruption;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod crash;
 pub mod fixture;
+pub mod golden;
 pub mod linear;
 pub mod model;
 pub mod policy_suite;

@@ -75,3 +75,24 @@ mod policy {
 
     policy_suite!(policy_worker_tests);
 }
+
+mod golden {
+    use annals_tests::golden::{self, GOLDEN};
+
+    use super::*;
+
+    #[wasm_bindgen_test]
+    fn b36_every_golden_store_is_read_whole() {
+        GOLDEN.iter().for_each(golden::golden_store_is_read_whole);
+    }
+
+    #[wasm_bindgen_test]
+    fn b36_every_golden_store_goes_on() {
+        GOLDEN.iter().for_each(golden::golden_store_goes_on);
+    }
+
+    #[wasm_bindgen_test]
+    fn b36_a_golden_torn_tail_is_cut() {
+        GOLDEN.iter().for_each(golden::golden_torn_tail_is_cut);
+    }
+}
