@@ -7,8 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use annals::{
-    Append, CompactionConfig, CompactionStrategy, Coordinate, Event, EventKind, Host, Log,
-    LogConfig, Payload, Sequence, Storage, StorageErrorKind, StoreError,
+    Append, AppendOptions, Batch, CompactionConfig, CompactionStrategy, Coordinate, Event,
+    EventKind, ExpectedVersion, Host, Log, LogConfig, Payload, ReadOnlyLog, Sequence, Storage,
+    StorageErrorKind, StorageFile, StoreError, VerifyOptions, verify,
 };
 use annals_tests::conformance::{Faults, Faulty, TestHost};
 use annals_tests::crash::{Plan, explore_crashes, explore_faults, silence_simulated_panics};
@@ -30,7 +31,7 @@ fn crashes(name: &str, first_seed: u64, count: u64) {
 
 #[test]
 fn a_crash_after_any_operation_loses_nothing_acknowledged() {
-    crashes("crashes", 0, 22);
+    crashes("crashes", 0, 30);
 }
 
 fn faults(name: &str, fault: Fault, count: u64) {
@@ -127,6 +128,67 @@ fn b37_what_was_replaced_twice_does_not_come_back() {
         disk.power_cut(seed);
         let log = open(disk);
         assert_eq!(check_log(&log.reader()).unwrap(), whole, "seed {seed}");
+    }
+}
+
+fn assert_whole<S: Storage>(log: &Log<S, TestHost>) {
+    let report = verify(&log.reader(), &VerifyOptions::default(), |_| ControlFlow::Continue(()));
+    assert!(report.is_whole(), "{report:#?}");
+}
+
+/// The items before the one that is refused have ticked the logical clock.
+#[test]
+fn b39_a_batch_that_is_refused_half_way_leaves_no_trace_in_a_footer() {
+    let mut log = open(SimDisk::new(1));
+    log.append(&append("first")).unwrap();
+    let options = AppendOptions::default().with_expected_version(ExpectedVersion::NoStream);
+    let batch = Batch::new().push(append("second")).push(append("third").with_options(options));
+    let error = log.append_batch(&batch).unwrap_err();
+    assert!(matches!(error, StoreError::VersionConflict { .. }), "{error}");
+    log.seal().unwrap();
+    assert_whole(&log);
+}
+
+/// A power cut may leave a file that ends within the padding of its last frame.
+#[test]
+fn b39_a_file_that_ends_within_padding_is_whole() {
+    let disk = SimDisk::new(1);
+    let mut log = open(disk.clone());
+    log.append(&append("first")).unwrap();
+    drop(log);
+    let file = disk.open(disk.peek_list()[0]).unwrap();
+    let mut last = [7];
+    file.read_exact_at(&mut last, file.len().unwrap() - 1).unwrap();
+    assert_eq!(last, [0], "the frame is padded");
+    file.set_len(file.len().unwrap() - 1).unwrap();
+    let reader = ReadOnlyLog::open(disk.clone(), LogConfig::default()).unwrap().reader();
+    let report = verify(&reader, &VerifyOptions::default(), |_| ControlFlow::Continue(()));
+    assert!(report.is_whole(), "{report:#?}");
+    let log = open(disk);
+    assert_eq!(log.recovery().torn_tail, None);
+    assert_whole(&log);
+}
+
+/// However a seal is torn: where the footer counts, the index is whole.
+#[test]
+fn b39_no_power_cut_in_a_seal_leaves_an_index_to_be_rebuilt() {
+    let disk = SimDisk::new(1);
+    let mut log = open(disk.clone());
+    for number in 0..5 {
+        log.append(&append(&number.to_string())).unwrap();
+    }
+    disk.record_checkpoints();
+    log.seal().unwrap();
+    let checkpoints = disk.take_checkpoints();
+    assert!(checkpoints.len() > 3);
+    for checkpoint in checkpoints {
+        for seed in 0..200 {
+            let disk = checkpoint.disk.fork();
+            disk.power_cut(seed);
+            let log = open(disk);
+            assert_eq!(check_log(&log.reader()).unwrap().len(), 5);
+            assert_whole(&log);
+        }
     }
 }
 

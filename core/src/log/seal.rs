@@ -8,7 +8,6 @@ use crate::log::writer::Log;
 use crate::model::Hash;
 use crate::storage::{Storage, StorageError, StorageFile};
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 
 /// BLAKE3 over the frames of the active segment, as they are written.
@@ -95,14 +94,16 @@ impl<S: Storage, H: Host> Log<S, H> {
         self.make_close_sure()?;
         self.clean_tail(&active)?;
         Self::allow_fill(&active, false);
-        if let Err(error) = write_seal(&*active.file, frames_end, &block, &footer) {
-            // A footer that was written all the same must not be found behind later frames. It
-            // is tried again before the next write if this fails.
-            self.soiled = true;
-            let _ = self.clean_tail(&active);
-            Self::allow_fill(&active, true);
-            return Err(error.into());
-        }
+        let footer_at = frames_end + block.len() as u64;
+        self.write_seal(&active, |file| file.write_all_at(&block, frames_end))?;
+        // A footer speaks of an index that is there: without this, a power cut could keep the
+        // footer and tear the index, which would be rebuilt in memory at each opening.
+        active.file.sync_data().map_err(|error| self.poisoned_by(error))?;
+        self.write_seal(&active, |file| {
+            let footer = footer.encode();
+            file.write_all_at(&footer, footer_at)?;
+            file.set_len(footer_at + footer.len() as u64)
+        })?;
         active.file.sync_data().map_err(|error| self.poisoned_by(error))?;
         let header = active.header.clone();
         let file = Arc::clone(&active.file);
@@ -111,6 +112,21 @@ impl<S: Storage, H: Host> Log<S, H> {
         all.push(Arc::new(sealed));
         self.set_view(View { sealed: all, active: None });
         Ok(())
+    }
+
+    /// Writes a part of what closes a segment.
+    fn write_seal(
+        &mut self,
+        active: &ActiveSegment<S>,
+        write: impl FnOnce(&S::File) -> Result<(), StorageError>,
+    ) -> Result<(), StoreError> {
+        let Err(error) = write(&active.file) else { return Ok(()) };
+        // A footer that was written all the same must not be found behind later frames. It
+        // is tried again before the next write if this fails.
+        self.soiled = true;
+        let _ = self.clean_tail(active);
+        Self::allow_fill(active, true);
+        Err(error.into())
     }
 
     fn footer(
@@ -139,19 +155,4 @@ impl<S: Storage, H: Host> Log<S, H> {
             newest_loss: None,
         }
     }
-}
-
-fn write_seal<F: StorageFile>(
-    file: &F,
-    frames_end: u64,
-    block: &[u8],
-    footer: &SegmentFooter,
-) -> Result<(), StorageError> {
-    let footer_at = frames_end + block.len() as u64;
-    let mut tail = vec![0; 0];
-    tail.reserve_exact(block.len() + 256);
-    tail.extend_from_slice(block);
-    tail.extend_from_slice(&footer.encode());
-    file.write_all_at(&tail, frames_end)?;
-    file.set_len(footer_at + footer.encode().len() as u64)
 }

@@ -67,10 +67,12 @@ impl<S: Storage, H: Host> Log<S, H> {
         if !self.make_room(bound)? {
             return Ok(Staged::Full);
         }
-        let mark = self.group.mark();
+        let (mark, hlc) = (self.group.mark(), self.hlc);
         let staged = self.stage_frame(items);
         if staged.is_err() {
             self.group.roll_back(mark);
+            // Items before the one that was refused had ticked it, and a footer says what it is.
+            self.hlc = hlc;
         }
         staged
     }

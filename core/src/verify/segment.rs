@@ -247,7 +247,9 @@ impl<'a, S: Storage> SegmentCheck<'a, S> {
                         return ControlFlow::Break(());
                     }
                     let body_end = FRAME_HEADER_LEN + frame.records.len();
-                    let cut = padding.len() < frame.len - body_end;
+                    // An active file may end within the padding of its last frame: a power cut
+                    // may keep as much, and the frame is whole.
+                    let cut = self.footer.is_some() && padding.len() < frame.len - body_end;
                     if cut || padding.iter().any(|byte| *byte != 0) {
                         let place = offset + body_end as u64;
                         let found = format!("{padding:02x?}");
