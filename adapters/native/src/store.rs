@@ -13,6 +13,7 @@ mod project;
 mod read;
 mod request;
 mod signal;
+mod sync;
 mod ticket;
 mod transfer;
 mod watch;

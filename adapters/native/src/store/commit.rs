@@ -13,16 +13,15 @@ use crate::config::{RestartPolicy, Restarts};
 use crate::host::SystemHost;
 use crate::store::request::{Answer, Request};
 use crate::store::signal::Feed;
+use crate::store::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, park};
 use annals_core::{
     Append, AppendCondition, Batch, FillAhead, Log, LogConfig, Reader, Staged, Storage, StoreError,
 };
-use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::any::Any;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The log of a native store.
 pub(crate) type NativeLog<S> = Log<Arc<S>, SystemHost>;
@@ -111,12 +110,15 @@ impl<S: Storage> Committer<S> {
             if let Some(answer) = request.take() {
                 return answer;
             }
-            match self.writer.try_lock() {
-                Some(writer) => {
-                    self.lead(writer, None);
+            if let Some(writer) = self.writer.try_lock() {
+                self.lead(writer, None);
+                if let Some(answer) = request.take() {
+                    return answer;
                 }
-                None => std::thread::park(),
+                // Another leader has taken the batch, has let the writer go, and answers next: to
+                // lead again and again until then would be in its way.
             }
+            park();
         }
     }
 

@@ -1,11 +1,9 @@
 //! A batch that waits for a commit, and the answer it gets.
 
+use crate::store::sync::{AtomicBool, Mutex, Ordering, Thread, current, park};
 use annals_core::{Append, AppendCondition, AppendReceipt, Batch, StoreError};
-use parking_lot::Mutex;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
-use std::thread::Thread;
 
 /// What a commit answers.
 pub(crate) type Answer = Result<Vec<AppendReceipt>, StoreError>;
@@ -42,7 +40,7 @@ impl Request {
 
     /// Notes that this thread parks for the answer.
     pub(crate) fn wait_here(&self) {
-        self.slot.lock().waiting = Some(Waiting::Thread(std::thread::current()));
+        self.slot.lock().waiting = Some(Waiting::Thread(current()));
     }
 
     /// Whether a thread waits, which can lead the next commit.
@@ -89,7 +87,7 @@ impl Request {
             if let Some(answer) = self.take() {
                 return answer;
             }
-            std::thread::park();
+            park();
         }
     }
 

@@ -6,14 +6,14 @@
 //! each of those two more: an append does not pay for a thousand. Nobody's waker runs under a
 //! lock: it is a stranger's code, and may panic or come back here.
 
+use crate::store::sync::{
+    AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, Thread, current, park, park_timeout,
+};
 use annals_core::{Reader, Readers, Sequence, Storage};
-use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Poll, Waker};
-use std::thread::Thread;
 use std::time::Instant;
 
 /// What followers of a store hold: its readers and its signal, but neither the store itself nor
@@ -123,14 +123,14 @@ impl Signal {
             // Registered first, then looked once more: who raises the count sees the registration,
             // or this sees the count. Whoever was woken is registered no longer, and a commit may
             // wake one that has seen it already: so this is done again each time.
-            key = Some(self.register(key, Waiter::Thread(std::thread::current())));
+            key = Some(self.register(key, Waiter::Thread(current())));
             if self.seen() != seen {
                 break Wake::Moved;
             }
             match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                None => std::thread::park(),
+                None => park(),
                 Some(left) if left.is_zero() => break Wake::TimedOut,
-                Some(left) => std::thread::park_timeout(left),
+                Some(left) => park_timeout(left),
             }
             self.pass_on();
         };

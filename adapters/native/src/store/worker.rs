@@ -1,9 +1,8 @@
 //! A thread of the store's own that waits to be called, or for its time.
 
-use parking_lot::{Condvar, Mutex};
+use crate::store::sync::{Builder, Condvar, JoinHandle, Mutex, current};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Calls a worker; cheap to clone.
@@ -76,7 +75,7 @@ impl Worker {
                 }
             }
         };
-        let thread = std::thread::Builder::new().name(name.into()).spawn(run)?;
+        let thread = Builder::new().name(name.into()).spawn(run)?;
         Ok(Worker { bell, thread: Some(thread) })
     }
 }
@@ -85,7 +84,7 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.bell.stop();
         if let Some(thread) = self.thread.take()
-            && thread.thread().id() != std::thread::current().id()
+            && thread.thread().id() != current().id()
         {
             let _ = thread.join();
         }
