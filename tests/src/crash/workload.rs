@@ -1,17 +1,21 @@
 //! A random workload on a simulated disk, and the journal of it.
+//!
+//! What keeps a store (merges, retention, erasure) and what follows it (checkpoints, a cursor) is
+//! in `keep` and `follow`.
+
+mod follow;
+mod keep;
 
 use std::num::NonZeroU32;
-use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use annals_core::{
-    Append, AppendCondition, Batch, CompactionConfig, CompactionStrategy, Coordinate, Durability,
-    EventKind, Log, LogConfig, Payload, Reader, Region, Sequence, Staged, StoreError,
+    Append, AppendCondition, AppendOptions, Batch, Coordinate, Cursor, Durability, EventKind,
+    ExpectedVersion, Log, LogConfig, Payload, Reader, Region, Staged, StoreError, Version,
 };
 
-use super::{Journal, Outcome};
+use super::{Found, Journal, Outcome, Said};
 use crate::conformance::TestHost;
-use crate::model::check_log;
 use crate::sim_disk::{Random, SimDisk};
 
 const KIND: EventKind = EventKind::new(1, 1);
@@ -71,6 +75,8 @@ pub struct Workload {
     log: Option<Log<SimDisk, TestHost>>,
     reader: Option<Reader<SimDisk>>,
     is_compaction_failed: bool,
+    /// Follows the whole log.
+    cursor: Cursor,
     journal: Journal,
     attempts: u64,
 }
@@ -89,6 +95,7 @@ impl Workload {
             log: None,
             reader: None,
             is_compaction_failed: false,
+            cursor: Cursor::new(Region::all()),
             journal,
             attempts: 0,
         }
@@ -113,7 +120,7 @@ impl Workload {
     ///
     /// Where the store answers what it must not.
     pub fn step(&mut self, before: &mut dyn FnMut(&Journal)) -> End {
-        let action = self.random.below(23);
+        let action = self.random.below(32);
         let act = AssertUnwindSafe(|| self.act(action, before));
         let end = catch_unwind(act).unwrap_or_else(|panic| {
             let simulated = panic.downcast_ref::<String>();
@@ -133,7 +140,7 @@ impl Workload {
             before(&self.journal);
             let host = TestHost::new(self.random.next_u64()).with_step_us(1);
             match Log::open(self.disk.clone(), host, self.plan.config()) {
-                Ok(log) => self.log = Some(log),
+                Ok(log) => self.opened(log),
                 Err(StoreError::Storage(_) | StoreError::Poisoned { .. }) => return End::Down,
                 Err(error) => panic!("the store does not open: {error}"),
             }
@@ -159,6 +166,9 @@ impl Workload {
             18 => {
                 before(&self.journal);
                 let done = self.log().close_in_place();
+                if done.is_ok() {
+                    self.journal.notes.synced();
+                }
                 let end = self.settle(done);
                 if end == End::Fine && self.random.one_in(2) {
                     self.log = None;
@@ -171,12 +181,12 @@ impl Workload {
                 self.reader = None;
                 End::Fine
             }
-            20 | 21 => {
-                before(&self.journal);
-                let done = self.compact();
-                self.is_compaction_failed |= done.is_err();
-                self.settle(done)
-            }
+            20 | 21 => self.merge(before),
+            22 => self.retain(before),
+            23 => self.erase(before),
+            24..27 => self.checkpoint(before),
+            27 => self.name_kind(before),
+            28..30 => self.poll(before),
             // Whoever reads keeps segments that a compaction has replaced.
             _ => {
                 let reader = self.log().reader();
@@ -186,23 +196,14 @@ impl Workload {
         }
     }
 
-    /// Merges segments, with appends beside it now and then.
-    fn compact(&mut self) -> Result<(), StoreError> {
-        let config = CompactionConfig::new(CompactionStrategy::Merge)
-            .with_seal_active(self.random.one_in(2))
-            .with_output_max_bytes(4096 * (1 + self.random.below(6)));
-        let end = self.log().reader().end();
-        let from = Sequence::new(self.random.below(end.get() + 1));
-        let Some(compaction) = self.log().begin_compaction(&config, from)? else { return Ok(()) };
-        let is_stopped = self.random.one_in(4);
-        let compacted = compaction.run(|_| match is_stopped {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        })?;
-        if let Some(compacted) = compacted {
-            self.log().finish_compaction(&compacted)?;
+    /// After an opening, all is as it was found. Without a crash, that is all there was.
+    fn opened(&mut self, log: Log<SimDisk, TestHost>) {
+        let said = Said::by(&log).expect("the meta log can be read");
+        self.journal.notes.reopened(said);
+        if self.cursor.position().is_some_and(|position| position >= log.reader().end()) {
+            self.cursor = Cursor::new(Region::all());
         }
-        Ok(())
+        self.log = Some(log);
     }
 
     fn log(&mut self) -> &mut Log<SimDisk, TestHost> {
@@ -230,11 +231,31 @@ impl Workload {
 
     fn append(&mut self, count: usize, before: &mut dyn FnMut(&Journal)) -> End {
         let batch = self.batch(count);
-        self.journal.attempt(payloads(&batch));
+        let batch = self.conditional(batch);
+        self.journal.attempt(items(&batch));
         before(&self.journal);
         let answer = self.log().append_batch(&batch);
         let answer = answer.map(|receipts| receipts.iter().all(|receipt| receipt.durable));
         self.answered(answer)
+    }
+
+    /// Now and then with a condition that holds.
+    fn conditional(&mut self, batch: Batch) -> Batch {
+        let reader = self.log().reader();
+        if !self.random.one_in(3) {
+            return batch;
+        }
+        let last = reader.end().checked_prev();
+        if self.random.one_in(2) {
+            return batch.with_condition(AppendCondition::new(Region::all(), last));
+        }
+        let first = batch.items()[0].clone();
+        let Ok(head) = reader.head(first.coordinate.entity()) else { return batch };
+        let expected = head.map_or(ExpectedVersion::NoStream, |head| {
+            ExpectedVersion::Exact(Version::new(head.version.get()))
+        });
+        let first = first.with_options(AppendOptions::default().with_expected_version(expected));
+        std::iter::once(first).chain(batch.items()[1..].iter().cloned()).collect()
     }
 
     /// Several batches in one write and one sync.
@@ -252,7 +273,7 @@ impl Workload {
             }
         }
         for batch in &batches[..staged] {
-            self.journal.attempt(payloads(batch));
+            self.journal.attempt(items(batch));
         }
         before(&self.journal);
         let mut durable = false;
@@ -313,15 +334,15 @@ impl Workload {
     /// A sentence that says what is wrong.
     pub fn check_readers(&self) -> Result<(), String> {
         let Some(log) = &self.log else { return Ok(()) };
-        let events = check_log(&log.reader()).map_err(|error| error.to_string())?;
+        let found = Found::read(&log.reader())?;
         // A compaction runs beside the writer, which learns of its failures by its own.
         if self.disk.retried_sync_count() > 0 && !self.is_compaction_failed {
             return Err("a failed sync was tried again".to_owned());
         }
-        self.journal.allows(&events, true)
+        self.journal.allows(&found, true)
     }
 }
 
-fn payloads(batch: &Batch) -> Vec<Payload> {
-    batch.items().iter().map(|item| item.payload.clone()).collect()
+fn items(batch: &Batch) -> impl Iterator<Item = (&str, Payload)> {
+    batch.items().iter().map(|item| (item.coordinate.entity(), item.payload.clone()))
 }
