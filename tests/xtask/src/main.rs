@@ -1,4 +1,5 @@
-//! What a developer of Annals runs: `cargo xtask test`, `bench`, `instructions`, `book`, `release`,
+//! What a developer of Annals runs: `cargo xtask test`, `sim`, `fuzz`, `bench`, `instructions`,
+//! `book`, `release`,
 //! `setup`, `doctor` and the like.
 //!
 //! One file a sub-command, each with a `pub(crate) fn run`. To add one: write the file, add
@@ -16,6 +17,7 @@ mod process;
 mod release;
 mod report;
 mod setup;
+mod sim;
 mod steps;
 mod test;
 mod versions;
@@ -44,6 +46,8 @@ struct Arguments {
 enum Task {
     /// Run everything that proves Annals: format, lints, tests, docs, no_std, wasm
     Test(test::Options),
+    /// Run the simulations of crashes and faults on and on, with new seeds
+    Sim(sim::Options),
     /// Measure Annals beside its peers and the floor: tables, on a quiet machine
     Bench(bench::Options),
     /// Count the instructions of the hot paths, beside a baseline, with callgrind
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = Context::new(arguments.wasm_toolchain).and_then(|context| match arguments.task {
         Task::Test(options) => test::run(&context, &options),
+        Task::Sim(options) => sim::run(&context, &options),
         Task::Bench(options) => bench::run(&context, &options),
         Task::Instructions(options) => instructions::run(&context, &options),
         Task::Book => book::run(&context),
