@@ -9,6 +9,8 @@ pub mod corruption;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod crash;
 pub mod fixture;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod fuzz;
 pub mod golden;
 pub mod linear;
 pub mod model;

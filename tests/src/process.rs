@@ -100,6 +100,38 @@ impl Role {
         Self { command }
     }
 
+    /// The same, in a mount namespace of its own, with a file system in memory of `size` (as `mount`
+    /// takes it) at `dir`; `None` where this machine lets nobody do that.
+    ///
+    /// # Panics
+    ///
+    /// If the executable does not know where it is.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn on_small_disk(
+        test: &str,
+        role: &str,
+        dir: &std::path::Path,
+        size: &str,
+    ) -> Option<Self> {
+        let script = format!("mount -t tmpfs -o size={size} none \"$0\" && exec \"$@\"");
+        // As root in a namespace of users, else as root.
+        ["-rm", "-m"].into_iter().find_map(|namespaces| {
+            let inside = || {
+                let mut command = Command::new("unshare");
+                command.args([namespaces, "sh", "-c", &script]).arg(dir);
+                command
+            };
+            let tried = inside().arg("true").stderr(Stdio::null()).status();
+            tried.is_ok_and(|status| status.success()).then(|| {
+                let mut command = inside();
+                command.arg(std::env::current_exe().expect("the test's own path"));
+                command.args(arguments(test)).env(ROLE, role);
+                Self { command }
+            })
+        })
+    }
+
     /// Sets an environment variable of the child's.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {

@@ -1,6 +1,5 @@
-//! What a developer of Annals runs: `cargo xtask test`, `sim`, `fuzz`, `bench`, `instructions`,
-//! `book`, `release`,
-//! `setup`, `doctor` and the like.
+//! What a developer of Annals runs: `cargo xtask test`, `sim`, `fuzz`, `miri`, `bench`,
+//! `instructions`, `book`, `release`, `setup`, `doctor` and the like.
 //!
 //! One file a sub-command, each with a `pub(crate) fn run`. To add one: write the file, add
 //! a variant to [`Task`] and an arm to `main`. To add a step to `test`: add it to
@@ -11,8 +10,10 @@ mod book;
 mod context;
 mod doctor;
 mod error;
+mod fuzz;
 mod install;
 mod instructions;
+mod miri;
 mod process;
 mod release;
 mod report;
@@ -48,6 +49,10 @@ enum Task {
     Test(test::Options),
     /// Run the simulations of crashes and faults on and on, with new seeds
     Sim(sim::Options),
+    /// Feed a fuzz target with libFuzzer
+    Fuzz(fuzz::Options),
+    /// Run the core's tests under Miri, which must be there
+    Miri,
     /// Measure Annals beside its peers and the floor: tables, on a quiet machine
     Bench(bench::Options),
     /// Count the instructions of the hot paths, beside a baseline, with callgrind
@@ -71,6 +76,8 @@ fn main() -> ExitCode {
     let outcome = Context::new(arguments.wasm_toolchain).and_then(|context| match arguments.task {
         Task::Test(options) => test::run(&context, &options),
         Task::Sim(options) => sim::run(&context, &options),
+        Task::Fuzz(options) => fuzz::run(&context, &options),
+        Task::Miri => miri::run(&context),
         Task::Bench(options) => bench::run(&context, &options),
         Task::Instructions(options) => instructions::run(&context, &options),
         Task::Book => book::run(&context),

@@ -10,6 +10,7 @@ use crate::error::{Result, XtaskError};
 
 pub(crate) const WASM_PACK: &str = "0.15.1";
 pub(crate) const MDBOOK: &str = "0.5.4";
+pub(crate) const CARGO_FUZZ: &str = "0.13.2";
 
 /// The target of everything that runs in a browser.
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";

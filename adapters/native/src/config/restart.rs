@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 ///
 /// For the store itself, of a commit that panics in a clock or in a storage adapter: the writer is
 /// rebuilt from storage, so that nothing acknowledged is lost and nothing half-done is seen. Once
-/// the policy is used up, appends answer [`WriterCrashed`](annals_core::StoreError::WriterCrashed); reading goes on. For a
-/// reactor, see [`ReactConfig`](crate::ReactConfig).
+/// the policy is used up, appends answer
+/// [`WriterCrashed`](annals_core::StoreError::WriterCrashed); reading goes on. For a reactor, see
+/// [`ReactConfig`](crate::ReactConfig).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RestartPolicy {
