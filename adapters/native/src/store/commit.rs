@@ -133,10 +133,10 @@ impl<S: Storage> Committer<S> {
 
     /// Enqueues a batch if there is room.
     pub(crate) fn try_submit(&self, batch: Batch) -> Result<Arc<Request>, StoreError> {
-        self.check_open()?;
         let request = Arc::new(Request::new(batch));
         {
             let mut queue = self.queue.lock();
+            self.check_open()?;
             if queue.len() >= self.capacity {
                 return Err(StoreError::QueueFull { capacity: self.capacity });
             }
@@ -153,9 +153,13 @@ impl<S: Storage> Committer<S> {
 
     fn enqueue(&self, request: &Arc<Request>) -> Result<(), StoreError> {
         let mut queue = self.queue.lock();
-        while queue.len() >= self.capacity {
-            self.room.wait(&mut queue);
+        loop {
+            // Under the queue's lock: a store that closes drains the queue after it has said so.
             self.check_open()?;
+            if queue.len() < self.capacity {
+                break;
+            }
+            self.room.wait(&mut queue);
         }
         queue.push_back(Arc::clone(request));
         Ok(())
@@ -279,8 +283,10 @@ impl<S: Storage> Committer<S> {
                 Some(Err(panic)) => Err(StoreError::WriterCrashed { message: message_of(&*panic) }),
             };
         drop(writer);
+        let left: Vec<Arc<Request>> = self.queue.lock().drain(..).collect();
+        // Behind the lock: whoever waits for room by now is woken, and nobody begins to wait.
         self.room.notify_all();
-        for request in self.queue.lock().drain(..) {
+        for request in left {
             request.answer(Err(StoreError::Closed));
         }
         self.feed.signal.close();
