@@ -314,10 +314,7 @@ fn settle_compactions<S: Storage>(found: &mut Vec<Found<S>>) -> Result<Vec<FileI
                 let within = older.filter(|other| range.contains(&other.header.base_sequence));
                 gone.extend(within.map(|other| other.id));
             }
-            // Half-made, if all that it was made from is there. Else it counted once.
-            None if segment.header.replaces.iter().all(|number| holds(found, *number)) => {
-                gone.push(id);
-            }
+            None if is_half_made(segment, found) => gone.push(id),
             None => {
                 let offset = segment.len.saturating_sub(SEGMENT_FOOTER_LEN as u64);
                 return Err(Corruption::new(id, offset, "a footer", "none that is valid").into());
@@ -330,8 +327,22 @@ fn settle_compactions<S: Storage>(found: &mut Vec<Found<S>>) -> Result<Vec<FileI
     Ok(gone)
 }
 
-fn holds<S: Storage>(found: &[Found<S>], number: u64) -> bool {
-    found.iter().any(|segment| segment.id.number == number)
+/// Whether an output without a footer never counted: all that it was made from is there, or was
+/// replaced by an output that is newer and complete. That happens where it could not be removed
+/// when its compaction was given up, and another compaction took its inputs.
+fn is_half_made<S: Storage>(output: &Found<S>, found: &[Found<S>]) -> bool {
+    let newer = || {
+        let newer = found.iter().filter(|other| other.id.number > output.id.number);
+        newer.filter(|other| other.footer.is_some() && !other.header.replaces.is_empty())
+    };
+    let is_replaced = |number| newer().any(|other| other.header.replaces.contains(&number));
+    let is_there = |number| found.iter().any(|segment| segment.id.number == number);
+    let base = output.header.base_sequence;
+    let is_covered = newer()
+        .filter_map(|other| other.footer.as_ref())
+        .any(|footer| (footer.first_sequence..footer.end_sequence).contains(&base));
+    is_covered
+        || output.header.replaces.iter().all(|number| is_there(*number) || is_replaced(*number))
 }
 
 /// Makes the output of a compaction durable where its inputs are still there and are to go: it
