@@ -10,7 +10,7 @@ use crate::log::segments::{Life, SealedSegment};
 use crate::log::source::FileSource;
 use crate::log::{Corruption, StoreError};
 use crate::model::Sequence;
-use crate::storage::{FileId, Storage, StorageError, StorageErrorKind};
+use crate::storage::{FileId, Storage, StorageError, StorageErrorKind, StorageFile};
 use alloc::sync::Arc;
 use core::fmt;
 use core::ops::ControlFlow;
@@ -391,9 +391,13 @@ impl<S: Storage> Drop for HalfMade<S> {
     fn drop(&mut self) {
         // Some hosts remove no file that is open.
         self.output = None;
-        if self.file.take().is_some() {
-            // A half-made output is removed when the store opens, if it stays now.
+        if let Some(file) = self.file.take() {
+            // Its footer may be whole by now. It must not come back with a power cut, when the
+            // store has gone on without it. What can't be done here is left to the next opening.
+            let _ = file.set_len(0).and_then(|()| file.sync_data());
+            drop(file);
             let _ = self.storage.remove(self.id);
+            let _ = self.storage.sync_dir();
         }
     }
 }
