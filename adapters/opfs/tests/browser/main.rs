@@ -211,7 +211,7 @@ async fn a_read_or_write_of_nothing_is_an_error_and_no_endless_loop() {
     upkeep.top_up().await.unwrap();
     let file = storage.create(FileId::segment(1)).unwrap();
     file.set_len(10).unwrap();
-    assert_eq!(file.write_all_at(b"x", 0).unwrap_err().kind(), StorageErrorKind::Other);
+    assert_eq!(file.write_all_at(b"x", 0).unwrap_err().kind(), StorageErrorKind::NoSpace);
     let error = file.read_exact_at(&mut [0; 4], 0).unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::Other);
 }
