@@ -14,4 +14,11 @@ if (!existsSync(folder("../dist/index.js"))) {
   if (!existsSync(folder("../node_modules"))) run("npm ci", folder(".."));
   run("npm run build", folder(".."));
 }
-if (!existsSync(folder("node_modules"))) run("npm ci", folder("."));
+if (!existsSync(folder("node_modules"))) {
+  try {
+    run("npm ci", folder("."));
+  } catch {
+    // A registry without the packages of other platforms has `npm ci` refuse the lock file.
+    run("npm install --no-package-lock", folder("."));
+  }
+}
