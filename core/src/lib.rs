@@ -61,7 +61,7 @@
 //! A [`Reader`] sees one prefix of the log for as long as it is held, and is cheap to clone. It
 //! gives an event by its id or sequence, and the events of a [`Region`], the one predicate for
 //! queries, cursors and conditions, in either direction and lazily. A [`Cursor`] goes on where its
-//! last poll ended. A projection ([`EventSourced`]) is the state that events make. [`verify`](fn@verify)
+//! last poll ended. A projection ([`EventSourced`]) is the state that events make. [`verify`]
 //! holds every byte of a store against every other.
 //!
 //! # Bytes
@@ -87,9 +87,9 @@
 //!
 //! # Where to look
 //!
-//! The folders are the layers, and each uses only those before it: [`model`], [`policy`],
-//! [`format`](mod@format), [`storage`], [`index`], [`log`], then what people do with a log, each on the
-//! reader alone. The public names are all here, flat.
+//! The folders of the source are the layers, and each uses only those before it: `model`, `policy`,
+//! `format`, `storage`, `index`, `log`, then what people do with a log, each on the reader alone. Every
+//! public name is here, once; only the bytes have a module of their own, [`format`](mod@format).
 //!
 //! # Features
 //!
@@ -101,18 +101,18 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-pub mod backup;
-pub mod cursor;
+mod backup;
+mod cursor;
 pub mod format;
-pub mod graph;
-pub mod index;
-pub mod log;
-pub mod model;
-pub mod policy;
-pub mod projection;
-pub mod storage;
+mod graph;
+mod index;
+mod log;
+mod model;
+mod policy;
+mod projection;
+mod storage;
 mod sync;
-pub mod verify;
+mod verify;
 
 pub use backup::*;
 pub use cursor::*;

@@ -1,7 +1,7 @@
 //! Proving a store whole on several threads, one segment each at a time.
 //!
 //! Each thread proves a segment by itself, and what it found is joined in the order of the
-//! segments. So the report is the one that [`verify`](annals_core::verify()) gives.
+//! segments. So the report is the one that [`verify`](annals_core::verify) gives.
 
 use annals_core::{
     Reader, SegmentFindings, Storage, VerifyMerge, VerifyOptions, VerifyProgress, VerifyReport,
@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// Proves all that a reader sees, on `jobs` threads.
 ///
-/// The report is the same as that of [`verify`](annals_core::verify()). `progress` is called on the
+/// The report is the same as that of [`verify`](annals_core::verify). `progress` is called on the
 /// calling thread, at each megabyte or so, and stops all threads by answering `Break`.
 ///
 /// # Examples

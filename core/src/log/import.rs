@@ -196,7 +196,7 @@ impl<S: Storage, H: Host> Import<S, H> {
     }
 
     /// A reader of the store as it will be, once the end was taken in: for
-    /// [`verify`](fn@crate::verify), before anything is published.
+    /// [`verify`](crate::verify), before anything is published.
     ///
     /// # Errors
     ///

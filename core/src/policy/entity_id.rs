@@ -110,7 +110,7 @@ macro_rules! define_entity_id {
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         $vis struct $name([u8; 16]);
 
-        const _: () = $crate::policy::__private::assert_namespace($namespace);
+        const _: () = $crate::__private::assert_namespace($namespace);
 
         #[allow(dead_code)]
         impl $name {
@@ -150,7 +150,7 @@ macro_rules! define_entity_id {
                 &self,
                 scope: impl ::core::convert::AsRef<str>,
             ) -> ::core::result::Result<$crate::Coordinate, $crate::CoordinateError> {
-                $crate::Coordinate::new($crate::policy::__private::text(self), scope)
+                $crate::Coordinate::new($crate::__private::text(self), scope)
             }
 
             /// Reads the id back from the entity of a coordinate.
@@ -179,7 +179,7 @@ macro_rules! define_entity_id {
 
         impl ::core::fmt::Display for $name {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                $crate::policy::__private::display(self, f)
+                $crate::__private::display(self, f)
             }
         }
 
@@ -193,24 +193,24 @@ macro_rules! define_entity_id {
             type Err = $crate::EntityIdParseError;
 
             fn from_str(text: &str) -> ::core::result::Result<Self, Self::Err> {
-                $crate::policy::__private::parse(text)
+                $crate::__private::parse(text)
             }
         }
 
-        impl $crate::policy::__private::serde::Serialize for $name {
-            fn serialize<S: $crate::policy::__private::serde::Serializer>(
+        impl $crate::__private::serde::Serialize for $name {
+            fn serialize<S: $crate::__private::serde::Serializer>(
                 &self,
                 serializer: S,
             ) -> ::core::result::Result<S::Ok, S::Error> {
-                $crate::policy::__private::serialize(self, serializer)
+                $crate::__private::serialize(self, serializer)
             }
         }
 
-        impl<'de> $crate::policy::__private::serde::Deserialize<'de> for $name {
-            fn deserialize<D: $crate::policy::__private::serde::Deserializer<'de>>(
+        impl<'de> $crate::__private::serde::Deserialize<'de> for $name {
+            fn deserialize<D: $crate::__private::serde::Deserializer<'de>>(
                 deserializer: D,
             ) -> ::core::result::Result<Self, D::Error> {
-                $crate::policy::__private::deserialize(deserializer)
+                $crate::__private::deserialize(deserializer)
             }
         }
     };

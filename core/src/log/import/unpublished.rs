@@ -96,7 +96,7 @@ impl<S: Storage> Unpublished<S> {
     }
 
     /// A reader of the store as it will be, which must have all events before `end`: for
-    /// [`verify`](fn@crate::verify), before anything counts.
+    /// [`verify`](crate::verify), before anything counts.
     ///
     /// # Errors
     ///
