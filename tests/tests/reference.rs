@@ -98,6 +98,26 @@ fn every_field_of_every_configuration_is_in_the_table() {
 }
 
 #[test]
+fn all_that_a_store_of_the_npm_package_does_stands_beside_its_rust_name() {
+    let page = root().join("docs/reference/rust-and-typescript.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let types = std::fs::read_to_string(root().join("web/ts/types.ts")).unwrap();
+    let (_, body) = types.split_once("export interface EventStore ").unwrap();
+    let (body, _) = body.split_once("\n}").unwrap();
+    let members = body.lines().filter_map(|line| line.strip_prefix("  "));
+    let members = members.filter(|line| line.starts_with(char::is_alphabetic));
+    let members: Vec<&str> = members
+        .map(|line| line.strip_prefix("readonly ").unwrap_or(line))
+        .map(|line| line.split(|c: char| !c.is_alphanumeric()).next().unwrap())
+        .collect();
+    assert!(members.len() >= 20, "the interface was not read: {members:?}");
+    for member in members {
+        let is_named = [format!("`{member}`"), format!("`{member}("), format!(" `{member},")];
+        assert!(is_named.iter().any(|name| page.contains(name)), "no row about {member}");
+    }
+}
+
+#[test]
 fn every_option_of_the_npm_package_is_in_the_table() {
     let tables = tables(CONFIGURATION);
     for (file, interface, title) in [
