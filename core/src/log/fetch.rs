@@ -3,11 +3,12 @@
 use crate::format::Crc32;
 use crate::format::Fault;
 use crate::format::record::RecordRef;
-use crate::log::StoreError;
 use crate::log::decode::EventRef;
 use crate::log::segments::Segment;
+use crate::log::{Corruption, StoreError};
 use crate::model::{Hash, Sequence};
 use crate::storage::{Storage, StorageFile};
+use alloc::format;
 use alloc::vec::Vec;
 
 /// Where a record stands: from `offset` on, and it ends at `bound` at the latest.
@@ -57,7 +58,7 @@ impl Span {
         for place in &places[1..] {
             let gap = place.offset.saturating_sub(end).max(start.saturating_sub(place.bound));
             let (low, high) = (start.min(place.offset), end.max(place.bound));
-            if gap > GAP_MAX || high - low > SPAN_MAX {
+            if gap > GAP_MAX || high.saturating_sub(low) > SPAN_MAX {
                 break;
             }
             (start, end) = (low, high);
@@ -121,7 +122,14 @@ impl Span {
         start: u64,
         end: u64,
     ) -> Result<(), StoreError> {
-        let len = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
+        let (file, allowed) = (segment.file_id(), segment.record_bytes());
+        // An index may lie though its checksums are right: nothing is allocated on its word.
+        if start < allowed.start || end > allowed.end || start > end {
+            let expected = format!("an index of bytes {} to {}", allowed.start, allowed.end);
+            let found = format!("one that leads to {start} to {end}");
+            return Err(Corruption::new(file, allowed.end, expected, found).into());
+        }
+        let len = usize::try_from(end - start).unwrap_or(usize::MAX);
         if self.buffer.len() < len {
             self.buffer.resize(len, 0);
         }

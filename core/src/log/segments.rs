@@ -20,6 +20,7 @@ use crate::sync::{Mutex, RwLock};
 use alloc::sync::{Arc, Weak};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// A segment's file on its storage: removed with the last who sees it, once it is retired. The
@@ -332,5 +333,14 @@ impl<S: Storage> Segment<'_, S> {
 
     pub(crate) fn file_id(&self) -> FileId {
         FileId::segment(self.header().number)
+    }
+
+    /// Where its records may stand. Of the active one the index is in memory, and never lies.
+    pub(crate) fn record_bytes(&self) -> Range<u64> {
+        let start = self.header().encoded_len() as u64;
+        match self {
+            Segment::Sealed(sealed) => start..sealed.footer.frames_end,
+            Segment::Active(_) => start..u64::MAX,
+        }
     }
 }
