@@ -1,8 +1,7 @@
 //! A snapshot: a store of its own in another directory, made beside the writer.
 //!
 //! Sealed segments are shared with the store where the file system can, since they never change and
-//! are not cut before they are removed. But one that has none behind it may be taken for an active
-//! one, if its footer is damaged one day, and be written to: that one is copied.
+//! are not cut before they are removed; [`Export::place`] says which. The others are copied.
 
 use super::{TransferError, TransferProgress, TransferStep, names, tell};
 use crate::fs_storage::{FsOptions, FsStorage};
@@ -137,33 +136,29 @@ impl Destination {
     ) -> Result<SnapshotSummary, TransferError> {
         let storage = FsStorage::open(&self.dir, FsOptions::default()).map_err(fs_error)?;
         let storage = Arc::new(storage);
-        let mut unpublished = Unpublished::begin(Arc::clone(&storage), export.store_id())
-            .map_err(|error| self.occupied(error))?;
+        let unpublished =
+            Unpublished::begin(storage, export.store_id()).map_err(|error| self.occupied(error))?;
         let segments: Vec<ExportedSegment> = export.segments().collect();
         let bytes = segments.iter().map(|segment| segment.len).sum();
         let (mut bytes_done, mut shared_bytes) = (0, 0);
         tell(progress, TransferStep::Moving, 0, bytes)?;
-        for (at, segment) in segments.iter().enumerate() {
+        let host = SystemHost::new(None);
+        export.place(unpublished, &host, |segment, may_share| -> Result<(), TransferError> {
             let name = segment.file.name();
             let (from, to) = (source.join(&name), self.dir.join(&name));
             let failed = |source| TransferError::Place { path: to.clone(), source };
-            let may_share = segment.sealed && at + 1 < segments.len();
             if may_share && share(&from, &to) {
                 File::open(&to).and_then(|file| file.sync_all()).map_err(failed)?;
                 shared_bytes += segment.len;
                 bytes_done += segment.len;
-                tell(progress, TransferStep::Moving, bytes_done, bytes)?;
-                continue;
+                return tell(progress, TransferStep::Moving, bytes_done, bytes);
             }
             copy(&from, &to, segment.len, |step| {
                 bytes_done += step;
                 tell(progress, TransferStep::Moving, bytes_done, bytes)
-            })?;
-        }
-        unpublished.write_values(export.values(), &SystemHost::new(None))?;
+            })
+        })?;
         let end = export.header().end_sequence;
-        drop(unpublished.reader(end)?);
-        unpublished.publish()?;
         Ok(SnapshotSummary { end, segments: segments.len() as u64, bytes, shared_bytes })
     }
 
