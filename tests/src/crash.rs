@@ -18,7 +18,7 @@ pub use explore::{explore_crashes, explore_faults};
 pub use found::Found;
 pub use journal::{Journal, Outcome};
 pub use notes::{Notes, Said};
-pub use recover::{Mercy, check_recovery};
+pub use recover::{Mercy, check_recovery, crash_while_opening};
 pub use workload::{End, Plan, Workload};
 
 use std::sync::Once;

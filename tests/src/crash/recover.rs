@@ -97,7 +97,11 @@ fn look(log: &Log<SimDisk, TestHost>) -> Result<(Found, Said), String> {
 }
 
 /// Opens, and loses the power or the process at one of the operations of opening.
-fn crash_while_opening(
+///
+/// # Errors
+///
+/// A sentence, where the store does not open as it is.
+pub fn crash_while_opening(
     disk: &SimDisk,
     mercy: Mercy,
     random: &mut Random,

@@ -5,7 +5,8 @@ use annals_core::{
     BackupError, ExportOptions, FileKind, Log, LogConfig, MemoryStorage, ReadOnlyLog, Sequence,
 };
 use annals_tests::backup::{append_some, backup, events, fill_with_everything, restore};
-use annals_tests::sim_disk::{Fault, SimDisk};
+use annals_tests::crash::{Mercy, crash_while_opening, silence_simulated_panics};
+use annals_tests::sim_disk::{Fault, Random, SimDisk};
 
 struct Case {
     /// What is on the disk before.
@@ -67,6 +68,7 @@ fn cut_everywhere(case: &Case) {
     let checkpoints = disk.take_checkpoints();
     assert!(checkpoints.len() > 10);
     let (mut befores, mut afters) = (0, 0);
+    silence_simulated_panics();
     for checkpoint in &checkpoints {
         for seed in 0..12 {
             let when = format!("after {} with seed {seed}", checkpoint.operation);
@@ -74,6 +76,12 @@ fn cut_everywhere(case: &Case) {
             match seed {
                 0 => cut.restart_process(),
                 seed => cut.power_cut(seed),
+            }
+            if seed % 3 == 1 {
+                let second = if seed == 7 { Mercy::Kill } else { Mercy::PowerCut };
+                let mut random = Random::new(seed);
+                let opened = crash_while_opening(&cut, second, &mut random, &LogConfig::default());
+                opened.unwrap_or_else(|why| panic!("{when}: {why}"));
             }
             if is_after(case, &cut, &when) {
                 afters += 1;
@@ -85,6 +93,7 @@ fn cut_everywhere(case: &Case) {
             assert!(is_after(case, &cut, &when));
         }
     }
+    println!("imports: {} crash points", befores + afters);
     assert!(befores > 0 && afters > 0);
     assert!(is_after(case, &disk, "at the end"));
 }

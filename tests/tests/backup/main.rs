@@ -7,4 +7,5 @@ mod crash;
 mod damage;
 mod native;
 mod snapshot;
+mod snapshot_crash;
 mod stream;
