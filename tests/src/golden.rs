@@ -2,13 +2,21 @@
 //! what every later version must read from them. They are never made anew.
 //!
 //! `tests/golden/vN/store` is the store, `torn` its newest segment as a power cut in the last batch
-//! may leave it, `listing.json` what must be read. Here are the checks on them, which run on files,
-//! on memory and in a browser.
+//! may leave it, `listing.json` what must be read, `backup` what `GoldenBackup` is about. Here are
+//! the checks on them, which run on files, on memory and in a browser.
 
+mod backup;
 mod listing;
 #[cfg(not(target_arch = "wasm32"))]
 mod make;
 
+pub use backup::{
+    GOLDEN_BACKUPS, GoldenBackup, golden_backup_continues_the_golden_store,
+    golden_backups_are_taken_in, golden_backups_are_whole,
+    golden_backups_that_are_damaged_are_refused,
+};
+#[cfg(not(target_arch = "wasm32"))]
+pub use backup::{MadeBackups, make_backups};
 pub use listing::{Entry, Listing, Place, entries};
 #[cfg(not(target_arch = "wasm32"))]
 pub use make::{Made, make};

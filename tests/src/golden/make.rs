@@ -23,7 +23,7 @@ const NOTED: EventKind = EventKind::new(0xE, 0xFFF);
 const IMPORT: BypassReason = BypassReason::new("import", "written before there were gates");
 
 /// A clock that ticks 250 us at a look and goes back once, and randomness from a seed.
-struct GoldenHost(RefCell<(i64, Random)>);
+pub(super) struct GoldenHost(RefCell<(i64, Random)>);
 
 impl Host for GoldenHost {
     fn now_us(&self) -> i64 {
@@ -48,13 +48,17 @@ pub struct Made {
     pub listing: Listing,
 }
 
-fn open(storage: &MemoryStorage, seed: u64, now_us: i64) -> Log<MemoryStorage, GoldenHost> {
+pub(super) fn open(
+    storage: &MemoryStorage,
+    seed: u64,
+    now_us: i64,
+) -> Log<MemoryStorage, GoldenHost> {
     let host = GoldenHost(RefCell::new((now_us, Random::new(seed))));
     let config = LogConfig::default().with_segment_max_bytes(64 * 1024);
     Log::open(storage.clone(), host, config).expect("the store opens")
 }
 
-type GoldenLog = Log<MemoryStorage, GoldenHost>;
+pub(super) type GoldenLog = Log<MemoryStorage, GoldenHost>;
 
 fn at(entity: &str, scope: &str) -> Coordinate {
     Coordinate::new(entity, scope).expect("valid")
@@ -233,6 +237,24 @@ fn checkpoints(log: &mut GoldenLog) {
     log.remove_checkpoint(CheckpointName::consumer("gone"), MetaSync::Now).expect("removed");
     let balance = CheckpointName::projection(b"\x01balance\xff");
     log.set_checkpoint(balance, b"\x00state\xff", MetaSync::Now).expect("set");
+}
+
+/// What comes behind the golden store, for a backup that continues it: a batch, an event in a new
+/// stream and one in an old, two segments, a name and places of consumers.
+pub(super) fn later(log: &mut GoldenLog) {
+    let returned = log.kind_for_name("order.returned").expect("a name");
+    let batch: Batch = (0..2).map(|number| placed("order:9", number)).collect();
+    log.append_batch(&batch).expect("appended");
+    log.seal().expect("sealed");
+    let options = AppendOptions::default()
+        .with_metadata(*b"later")
+        .with_causation(EventId::from_key("invoice 5"));
+    let append = Append::new(at("order:5", "shop"), returned, Payload::raw(*b"\xfeback"));
+    log.append(&append.with_options(options)).expect("appended");
+    plain(log, "order:12", 2);
+    let (after, region) = (log.reader().end().checked_prev(), Region::entity("order"));
+    let place = ConsumerCheckpoint { after, region };
+    log.set_consumer_checkpoint("returns", &place, MetaSync::Now).expect("set");
 }
 
 fn compact(log: &mut GoldenLog, strategy: CompactionStrategy, from: Sequence) {

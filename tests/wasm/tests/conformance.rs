@@ -77,7 +77,7 @@ mod policy {
 }
 
 mod golden {
-    use annals_tests::golden::{self, GOLDEN};
+    use annals_tests::golden::{self, GOLDEN, GOLDEN_BACKUPS};
 
     use super::*;
 
@@ -94,5 +94,25 @@ mod golden {
     #[wasm_bindgen_test]
     fn b36_a_golden_torn_tail_is_cut() {
         GOLDEN.iter().for_each(golden::golden_torn_tail_is_cut);
+    }
+
+    #[wasm_bindgen_test]
+    fn b38_every_golden_backup_is_whole() {
+        GOLDEN_BACKUPS.iter().for_each(golden::golden_backups_are_whole);
+    }
+
+    #[wasm_bindgen_test]
+    fn b38_every_golden_backup_is_taken_in() {
+        GOLDEN_BACKUPS.iter().for_each(golden::golden_backups_are_taken_in);
+    }
+
+    #[wasm_bindgen_test]
+    fn b38_a_golden_backup_continues_its_golden_store() {
+        GOLDEN_BACKUPS.iter().for_each(golden::golden_backup_continues_the_golden_store);
+    }
+
+    #[wasm_bindgen_test]
+    fn b38_a_damaged_golden_backup_is_refused() {
+        GOLDEN_BACKUPS.iter().for_each(golden::golden_backups_that_are_damaged_are_refused);
     }
 }
