@@ -4,13 +4,15 @@
 //! `tests/fuzz/fixtures`, then mutations of the seeds by a small generator of our own, on any
 //! compiler. The seeds are made of the golden store.
 
+mod backup;
 mod mutate;
+mod record;
 mod region;
 mod repair;
 mod target;
 
 pub use mutate::Mutator;
-pub use repair::{repair_meta, repair_segment};
+pub use repair::{repair_backup, repair_meta, repair_segment};
 
 use crate::golden::GOLDEN;
 
@@ -29,9 +31,11 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "frames", run: target::frames, seeds: segments },
     Target { name: "headers", run: target::headers, seeds: headers },
+    Target { name: "record", run: record::record, seeds: record::records },
     Target { name: "segment", run: target::segment, seeds: segments_to_repair },
     Target { name: "index_block", run: target::index_block, seeds: index_blocks },
     Target { name: "meta", run: target::meta, seeds: metas_to_repair },
+    Target { name: "backup", run: backup::backup, seeds: backup::backups },
     Target { name: "region", run: region::region, seeds: programs },
 ];
 

@@ -60,6 +60,21 @@ fn b36_any_segment_is_read_or_refused() {
 }
 
 #[test]
+fn b36_any_record_is_read_or_refused() {
+    smoke("record", 6_000);
+}
+
+#[test]
+fn b36_any_index_gives_what_was_appended_or_is_found_out() {
+    smoke("index_block", 1_500);
+}
+
+#[test]
+fn b38_any_backup_is_taken_in_whole_or_not_at_all() {
+    smoke("backup", 1_000);
+}
+
+#[test]
 fn b36_any_meta_log_leaves_every_event() {
     smoke("meta", 1_500);
 }

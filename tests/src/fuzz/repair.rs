@@ -98,3 +98,35 @@ pub fn repair_meta(bytes: &mut [u8]) {
         at = end.next_multiple_of(8);
     }
 }
+
+/// The sections of a backup, the segments in them, and the hash at its end.
+pub fn repair_backup(bytes: &mut [u8]) {
+    let mut sections = Vec::new();
+    let mut at = 0;
+    while let Some(0xA771_BACC) = u32_at(bytes, at) {
+        let end = len_at(bytes, at + 4).and_then(|len| len.checked_add(at + 12));
+        let Some(end) = end.filter(|end| *end <= bytes.len() && *end >= at + 24) else { break };
+        sections.push((at, end, u32_at(bytes, at + 20)));
+        at = end.next_multiple_of(8);
+    }
+    // A segment's data stands in the sections behind the one that announces it.
+    for run in sections.chunk_by(|_, (.., kind)| *kind == Some(4)) {
+        let data = run.iter().filter(|(.., kind)| *kind == Some(4));
+        let ranges: Vec<_> = data.map(|(at, end, _)| at + 24..*end).collect();
+        let segment = ranges.iter().flat_map(|range| &bytes[range.clone()]);
+        let mut segment: Vec<u8> = segment.copied().collect();
+        repair_segment(&mut segment);
+        let mut repaired = segment.into_iter();
+        for place in ranges.into_iter().flatten() {
+            bytes[place] = repaired.next().expect("as many as there were");
+        }
+    }
+    for (at, end, kind) in sections {
+        if kind == Some(5) && end == at + 24 + 32 {
+            let hash = blake3::hash(&bytes[..at]);
+            bytes[at + 24..end].copy_from_slice(hash.as_bytes());
+        }
+        let value = crc(Some(0), &[&bytes[at + 4..at + 8], &bytes[at + 12..end]]);
+        put(bytes, at + 8, value);
+    }
+}

@@ -76,65 +76,68 @@ fn open(storage: &MemoryStorage) -> Result<Log<MemoryStorage, TestHost>, StoreEr
     Log::open(storage.clone(), host, LogConfig::default())
 }
 
-fn put(storage: &MemoryStorage, id: FileId, bytes: &[u8]) {
+pub(super) fn put(storage: &MemoryStorage, id: FileId, bytes: &[u8]) {
     let file = storage.open(id).or_else(|_| storage.create(id)).expect("a file in memory");
     file.set_len(0).and_then(|()| file.write_all_at(bytes, 0)).expect("a file in memory");
 }
 
 /// Damage is told as damage.
-fn typed(error: &StoreError) {
+pub(super) fn typed(error: &StoreError) {
     match error {
-        StoreError::Corruption(_)
-        | StoreError::NewerFormat { .. }
-        | StoreError::NotFound(_)
-        | StoreError::SequenceNotFound(_) => {}
-        StoreError::Storage(error) if error.kind() != StorageErrorKind::OutOfBounds => {}
+        StoreError::Corruption(_) | StoreError::NewerFormat { .. } => {}
         other => panic!("damage is answered with {other:?}"),
     }
 }
 
-/// What an index that lies may lead to besides: a place behind the end of the file.
-fn misled(error: &StoreError) {
-    match error {
-        StoreError::Storage(error) if error.kind() == StorageErrorKind::OutOfBounds => {}
-        other => typed(other),
-    }
+/// What was read of a store.
+pub(super) struct Seen {
+    events: Vec<Event>,
+    /// Whether nothing was refused or denied.
+    is_sound: bool,
 }
 
-fn read<S: Storage>(reader: &Reader<S>) -> Vec<Event> {
-    read_with(reader, typed)
-}
-
-/// Everything up to the first error, in both directions, and each of them by its id.
-fn read_with<S: Storage>(reader: &Reader<S>, typed: fn(&StoreError)) -> Vec<Event> {
-    let mut events = Vec::new();
-    for event in reader.query(&Region::all()) {
-        match event {
-            Ok(event) => events.push(event),
-            Err(error) => {
-                typed(&error);
-                break;
+impl Seen {
+    /// Everything up to the first error, in both directions, and the first of them by all that
+    /// leads to them.
+    pub(super) fn by<S: Storage>(reader: &Reader<S>) -> Self {
+        let mut seen = Seen { events: Vec::new(), is_sound: true };
+        for event in reader.query(&Region::all()) {
+            match event {
+                Ok(event) => seen.events.push(event),
+                Err(error) => seen.refused(&error),
             }
         }
+        for event in reader.query(&Region::all()).backward() {
+            event.err().iter().for_each(|error| seen.refused(error));
+        }
+        for event in seen.events.clone().iter().take(20) {
+            let entity = event.coordinate.entity();
+            let errors = [
+                reader.get(event.id()).err(),
+                reader.get_at(event.sequence()).err(),
+                reader.head(entity).err(),
+                reader.walk_ancestors(event.id(), 3).err(),
+            ];
+            errors.iter().flatten().for_each(|error| seen.refused(error));
+            reader.stream(entity).filter_map(Result::err).for_each(|error| seen.refused(&error));
+        }
+        seen
     }
-    for event in reader.query(&Region::all()).backward() {
-        if let Err(error) = event {
-            typed(&error);
-            break;
+
+    /// An index that lies may deny an event too.
+    fn refused(&mut self, error: &StoreError) {
+        self.is_sound = false;
+        match error {
+            StoreError::NotFound(_) | StoreError::SequenceNotFound(_) => {}
+            other => typed(other),
         }
     }
-    for event in events.iter().take(20) {
-        for error in [
-            reader.get(event.id()).err(),
-            reader.get_at(event.sequence()).err(),
-            reader.head(event.coordinate.entity()).err(),
-            reader.walk_ancestors(event.id(), 3).err(),
-        ] {
-            error.iter().for_each(typed);
-        }
-        reader.stream(event.coordinate.entity()).filter_map(Result::err).for_each(|e| typed(&e));
+
+    /// What readers stumble over, a verification finds.
+    pub(super) fn check_verified<S: Storage>(&self, reader: &Reader<S>) {
+        let report = verify(reader, &VerifyOptions::default(), |_| ControlFlow::Continue(()));
+        assert!(self.is_sound || !report.is_whole(), "a verification finds nothing: {report:?}");
     }
-    events
 }
 
 /// A file of any bytes as the only segment. Where it opens, what is read stays, behind appends and
@@ -149,26 +152,30 @@ pub(super) fn segment(data: &[u8]) {
     let storage = MemoryStorage::new();
     put(&storage, FileId::segment(number), &bytes);
     let read_only = ReadOnlyLog::open(storage.clone(), LogConfig::default());
-    let seen = read_only.map(|log| read(&log.reader()));
-    seen.iter().for_each(drop);
+    let seen = read_only.map(|log| Seen::by(&log.reader()));
     let mut log = match open(&storage) {
         Ok(log) => log,
         Err(error) => return typed(&error),
     };
-    let before = read(&log.reader());
-    assert_eq!(seen.ok().as_ref(), Some(&before), "read-only and for writing");
-    let _ = verify(&log.reader(), &VerifyOptions::default(), |_| ControlFlow::Continue(()));
+    let before = Seen::by(&log.reader());
+    let events = seen.as_ref().map(|seen| &seen.events);
+    assert_eq!(events.ok(), Some(&before.events), "read-only and for writing");
+    before.check_verified(&log.reader());
     let at = Coordinate::new("order:5", "shop").expect("valid");
     let append = Append::new(at, EventKind::new(1, 1), Payload::raw("more"));
     match log.append(&append) {
         Ok(receipt) => assert!(log.reader().get_at(receipt.sequence).is_ok()),
+        // No number is left for another file.
+        Err(StoreError::Storage(error)) => {
+            assert_eq!((error.kind(), number), (StorageErrorKind::AlreadyExists, u64::MAX));
+        }
         Err(error) => typed(&error),
     }
     drop(log);
     match open(&storage) {
         Ok(log) => {
-            let after = read(&log.reader());
-            assert_eq!(after.get(..before.len()), Some(&before[..]), "opened again");
+            let after = Seen::by(&log.reader()).events;
+            assert_eq!(after.get(..before.events.len()), Some(&before.events[..]), "again");
         }
         Err(error) => panic!("it opened before: {error}"),
     }
@@ -197,7 +204,7 @@ pub(super) fn index_blocks() -> Vec<Vec<u8>> {
 }
 
 /// Any index with right checksums: it may hide events and give them other sequences, which stand
-/// nowhere else, but what is given is what was appended.
+/// nowhere else, but what is given is what was appended, and a verification finds the rest.
 pub(super) fn index_block(data: &[u8]) {
     for golden in GOLDEN {
         let (id, bytes, mut footer) = sealed(golden);
@@ -212,7 +219,12 @@ pub(super) fn index_block(data: &[u8]) {
             Ok(log) => log,
             Err(error) => return typed(&error),
         };
-        check_listed(&read_with(&log.reader(), misled), &golden.listing());
+        let mut seen = Seen::by(&log.reader());
+        let listing = golden.listing();
+        check_listed(&seen.events, &listing);
+        let entries = seen.events.iter().map(crate::golden::Entry::from);
+        seen.is_sound &= entries.eq(listing.events.iter().cloned());
+        seen.check_verified(&log.reader());
     }
 }
 
@@ -244,7 +256,9 @@ pub(super) fn meta(data: &[u8]) {
             Err(StoreError::NewerFormat { .. }) => return,
             Err(error) => panic!("no meta log keeps a store from opening: {error}"),
         };
-        assert_eq!(read(&log.reader()).len(), golden.listing().events.len());
+        let seen = Seen::by(&log.reader());
+        assert!(seen.is_sound);
+        assert_eq!(seen.events.len(), golden.listing().events.len());
         let names = log.reader().kind_names();
         log.consumer_names().for_each(|name| drop(log.consumer_checkpoint(name)));
         assert!(log.projection_checkpoints().count() < 1 << 20);

@@ -16,11 +16,11 @@ use crate::versions;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// frames, headers, segment, index_block, meta or region
+    /// frames, headers, record, segment, index_block, meta, backup or region
     target: String,
 
     /// How long
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     minutes: u64,
 
     /// Do without libFuzzer
