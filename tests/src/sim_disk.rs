@@ -196,7 +196,13 @@ impl SimDisk {
         let mut state = self.state();
         operation.number = state.operation_count;
         state.operation_count += 1;
-        let injected = state.inject(&operation);
+        let mut injected = state.inject(&operation);
+        if injected == Some(Injected::Slow) {
+            drop(state);
+            self.wait_to_be_overtaken(operation.number);
+            state = self.state();
+            injected = None;
+        }
         if injected == Some(Injected::Panic) {
             operation.outcome = Outcome::Panicked;
             state.trace.push(operation);
@@ -222,6 +228,20 @@ impl SimDisk {
         let powered = state.powered;
         drop(state);
         outcome.map_err(|kind| operation.error(kind, powered))
+    }
+}
+
+/// How often a slow operation lets others go first, if there are any.
+const PATIENCE: usize = 200;
+
+impl SimDisk {
+    fn wait_to_be_overtaken(&self, number: u64) {
+        for _ in 0..PATIENCE {
+            std::thread::yield_now();
+            if self.state().trace.last().is_some_and(|done| done.number > number) {
+                return;
+            }
+        }
     }
 }
 

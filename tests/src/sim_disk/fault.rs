@@ -17,12 +17,14 @@ pub enum Fault {
     NoSpace,
     /// It panics and does nothing.
     Panic,
+    /// It takes long, so that operations of other threads overtake it, and is done then.
+    Slow,
     /// The power fails before it: this and every later operation fails until
     /// [`power_cut`](super::SimDisk::power_cut) decides what is left.
     PowerLoss,
 }
 
-/// How often operations fail with [`Fault::Io`], in millionths.
+/// How often operations fail with [`Fault::Io`], in millionths, and how often they take long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FaultRates {
     /// Of `read_exact_at` and `len`.
@@ -33,13 +35,15 @@ pub struct FaultRates {
     pub sync_ppm: u32,
     /// Of `list`, `create`, `open` and `remove`.
     pub directory_ppm: u32,
+    /// How many of all operations are [`Fault::Slow`] instead, in millionths.
+    pub slow_ppm: u32,
 }
 
 impl FaultRates {
-    /// The same rate for every operation, in millionths.
+    /// The same rate of failures for every operation, in millionths; none is slow.
     #[must_use]
     pub const fn all(ppm: u32) -> Self {
-        Self { read_ppm: ppm, write_ppm: ppm, sync_ppm: ppm, directory_ppm: ppm }
+        Self { read_ppm: ppm, write_ppm: ppm, sync_ppm: ppm, directory_ppm: ppm, slow_ppm: 0 }
     }
 
     const fn of(&self, kind: OperationKind) -> u32 {
@@ -61,6 +65,7 @@ pub(super) enum Injected {
     Io,
     NoSpace,
     Panic,
+    Slow,
 }
 
 /// The plan and the rates.
@@ -93,7 +98,10 @@ impl Faults {
         if let Some(fault) = self.plan.get(&number) {
             return Some(*fault);
         }
-        let ppm = u64::from(self.rates.of(kind));
-        (ppm > 0 && random.below(1_000_000) < ppm).then_some(Fault::Io)
+        let mut happens = |ppm: u32| ppm > 0 && random.below(1_000_000) < u64::from(ppm);
+        if happens(self.rates.of(kind)) {
+            return Some(Fault::Io);
+        }
+        happens(self.rates.slow_ppm).then_some(Fault::Slow)
     }
 }

@@ -159,6 +159,7 @@ impl State {
             Fault::Io => Some(Injected::Io),
             Fault::NoSpace => Some(Injected::NoSpace),
             Fault::Panic => Some(Injected::Panic),
+            Fault::Slow => Some(Injected::Slow),
             Fault::PowerLoss => {
                 self.powered = false;
                 Some(Injected::Io)
@@ -327,7 +328,7 @@ impl Injected {
     const fn error_kind(self) -> StorageErrorKind {
         match self {
             Self::NoSpace => StorageErrorKind::NoSpace,
-            Self::Io | Self::Panic => StorageErrorKind::Other,
+            Self::Io | Self::Panic | Self::Slow => StorageErrorKind::Other,
         }
     }
 }

@@ -242,6 +242,28 @@ fn a_panic_leaves_a_usable_disk() {
 }
 
 #[test]
+fn a_slow_operation_is_overtaken_and_done_then() {
+    let disk = disk_with_synced(b"bytes");
+    let first = disk.operation_count();
+    disk.set_fault_rates(FaultRates { slow_ppm: 300_000, ..FaultRates::default() });
+    std::thread::scope(|scope| {
+        for thread in 0..2_u64 {
+            let file = disk.open(FILE).unwrap();
+            scope.spawn(move || {
+                for number in 0..2_000 {
+                    file.write_all_at(&[7], 5 + 2 * number + thread).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(disk.peek(FILE).unwrap(), [b"bytes", &[7; 4_000][..]].concat());
+    let slow = disk.trace().into_iter().filter(|operation| operation.number >= first);
+    let slow: Vec<u64> = slow.map(|operation| operation.number).collect();
+    assert_eq!(slow.len(), 4_002);
+    assert!(!slow.is_sorted(), "some that began later were done earlier");
+}
+
+#[test]
 fn random_faults_come_from_the_seed() {
     let run = |seed| {
         let disk = SimDisk::new(seed);

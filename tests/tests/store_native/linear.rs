@@ -67,18 +67,18 @@ fn condition(random: &mut Random, end: Sequence) -> AppendCondition {
     AppendCondition { region, after }
 }
 
-fn run<S>(store: &Store<S>, seed: u64) -> History
+fn run<S>(store: &Store<S>, seed: u64, threads: u64, calls: u64) -> History
 where
     S: Storage + Send + Sync + 'static,
     S::File: Send + Sync,
 {
     let history = History::default();
     std::thread::scope(|scope| {
-        for thread in 0..THREADS {
+        for thread in 0..threads {
             let history = &history;
             scope.spawn(move || {
-                let mut random = Random::new(seed * THREADS + thread);
-                for _ in 0..CALLS {
+                let mut random = Random::new(seed * threads + thread);
+                for _ in 0..calls {
                     let end = store.reader().end();
                     let batch = random_batch(&mut random, end);
                     let submits = random.one_in(4);
@@ -106,12 +106,13 @@ fn random_appends_of_64_threads_are_linearizable() {
             let storage = MemoryStorage::new();
             let config = StoreConfig::new("").with_segment_max_bytes(16 * 1024);
             let store = Store::open_in(storage.clone(), config.clone()).unwrap();
-            let history = run(&store, seed);
+            let history = run(&store, seed, THREADS, CALLS);
             let events = all(&store);
             let Seen { written, replayed, refused, failed, reads } = history.check(&events);
             assert!(written > 200 && refused > 200, "{written} written, {refused} refused");
             assert!(replayed > 20 && reads > 200, "{replayed} replayed, {reads} reads");
             assert_eq!(failed, 0);
+            println!("{written} written, {refused} refused, {replayed} replayed, {reads} reads");
             store.close().unwrap();
             let store = Store::open_in(storage, config).unwrap();
             assert_eq!(all(&store), events, "opening again shows the same log");
@@ -127,11 +128,39 @@ fn random_appends_stay_linearizable_while_writes_fail() {
             let config = StoreConfig::new("").with_segment_max_bytes(16 * 1024);
             let store = Store::open_in(disk.clone(), config).unwrap();
             disk.set_fault_rates(FaultRates { write_ppm: 100_000, ..FaultRates::default() });
-            let history = run(&store, seed);
+            let history = run(&store, seed, THREADS, CALLS);
             disk.clear_faults();
             let seen = history.check(&all(&store));
             assert!(seen.written > 100 && seen.failed > 0, "{seen:?}");
         });
+    });
+}
+
+/// Few threads and few calls leave many ways in which they can fall, and each history is another.
+#[test]
+fn many_small_histories_are_linearizable() {
+    without_hanging(|| {
+        let mut all_seen = Seen::default();
+        let mut histories = 0;
+        for_each_seed("small histories", 200, |seed| {
+            let disk = SimDisk::new(seed);
+            let config = StoreConfig::new("").with_segment_max_bytes(4 * 1024);
+            let store = Store::open_in(disk.clone(), config).unwrap();
+            let slow_ppm = 50_000;
+            disk.set_fault_rates(FaultRates { slow_ppm, ..FaultRates::default() });
+            let history = run(&store, seed, 2 + seed % 5, 12);
+            disk.clear_faults();
+            let seen = history.check(&all(&store));
+            assert_eq!(seen.failed, 0);
+            all_seen.written += seen.written;
+            all_seen.refused += seen.refused;
+            all_seen.replayed += seen.replayed;
+            all_seen.reads += seen.reads;
+            histories += 1;
+        });
+        println!("{histories} histories: {all_seen:?}");
+        assert!(histories < 200 || all_seen.refused > 1_000, "{all_seen:?}");
+        assert!(histories < 200 || all_seen.replayed > 50, "{all_seen:?}");
     });
 }
 
