@@ -132,8 +132,13 @@ impl Queue {
     }
 }
 
+/// An event of a stream.
+pub(crate) fn event(entity: &str) -> Append {
+    let at = Coordinate::new(entity, "shop").expect("valid");
+    Append::new(at, EventKind::new(1, 1), Payload::raw(entity.to_owned()))
+}
+
 /// One event of its own stream.
 pub(crate) fn batch(entity: &str) -> Batch {
-    let at = Coordinate::new(entity, "shop").expect("valid");
-    Batch::new().push(Append::new(at, EventKind::new(1, 1), Payload::raw(entity.to_owned())))
+    Batch::new().push(event(entity))
 }

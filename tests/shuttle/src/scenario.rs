@@ -1,10 +1,13 @@
 //! What threads do to the queue, and what must be true however their steps fall. Each function is
 //! one execution; it panics where something is wrong, and shuttle does where nothing can go on.
 
-use crate::queue::{Queue, batch};
+use crate::queue::{Queue, batch, event};
 use crate::store::request::Answer;
 use crate::store::signal::Feed;
-use annals_core::{Event, StoreError};
+use annals_core::{
+    AppendCondition, AppendOptions, AppendReceipt, Batch, Event, EventId, ExpectedVersion, Region,
+    Sequence, StoreError, Version,
+};
 use shuttle::thread::{JoinHandle, spawn};
 use std::sync::Arc;
 
@@ -136,4 +139,89 @@ pub fn a_follower_is_woken_for_every_commit() {
     joined(vec![patient]);
     queue.close();
     assert_eq!(joined(vec![follower]), [6]);
+}
+
+/// Whether a batch was appended or refused; nothing else answers it.
+fn is_written(answer: &Answer, refused: fn(&StoreError) -> bool) -> bool {
+    match answer {
+        Ok(_) => true,
+        Err(error) if refused(error) => false,
+        Err(other) => panic!("nothing answers that: {other}"),
+    }
+}
+
+/// Each of these threads makes its one call; the answers in their order.
+fn at_once<const N: usize>(queue: &Queue, batches: [Batch; N]) -> Vec<Answer> {
+    let threads = batches.map(|batch| {
+        let committer = Arc::clone(&queue.committer);
+        spawn(move || vec![committer.append(batch)])
+    });
+    joined(threads.into())
+}
+
+/// Of those that expect one version of one stream, exactly one wins, also where they are committed
+/// in one group; who expects any is in the way of none.
+pub fn one_of_those_that_expect_a_version_wins() {
+    let queue = Queue::new(2);
+    let first = queue.committer.append(batch("stream")).expect("nothing speaks against it");
+    assert_eq!(first[0].version, Version::ZERO);
+    let exact =
+        AppendOptions::default().with_expected_version(ExpectedVersion::Exact(first[0].version));
+    let expecting = || Batch::new().push(event("stream").with_options(exact.clone()));
+    let answers = at_once(&queue, [expecting(), expecting(), expecting(), batch("another")]);
+    let conflict = |error: &StoreError| {
+        matches!(error, StoreError::VersionConflict { actual: Some(actual), .. }
+            if *actual == Version::new(1))
+    };
+    let written = answers[..3].iter().filter(|answer| is_written(answer, conflict)).count();
+    assert_eq!(written, 1, "{answers:?}");
+    assert!(answers[3].is_ok());
+    let events = queue.close();
+    assert_eq!(events.iter().filter(|event| event.coordinate.entity() == "stream").count(), 2);
+}
+
+/// Of two batches that each forbid what the other brings, exactly one is there, whole.
+pub fn one_of_those_that_exclude_each_other_wins() {
+    let queue = Queue::new(2);
+    let unless = |entity: &str| AppendCondition::new(Region::entity_exact(entity), None);
+    let two = |entity: &str, forbidden: &str| {
+        Batch::new().push(event(entity)).push(event(entity)).with_condition(unless(forbidden))
+    };
+    let answers = at_once(&queue, [two("a", "b"), two("b", "a"), two("c", "d")]);
+    let failed = |error: &StoreError| matches!(error, StoreError::ConditionFailed { .. });
+    let written = answers[..2].iter().filter(|answer| is_written(answer, failed)).count();
+    assert_eq!(written, 1, "{answers:?}");
+    assert!(answers[2].is_ok());
+    let events = queue.close();
+    assert_eq!(events.len(), 4);
+    let sequences = |entity: &str| -> Vec<Sequence> {
+        let of = events.iter().filter(|event| event.coordinate.entity() == entity);
+        of.map(Event::sequence).collect()
+    };
+    for entity in ["a", "b", "c"] {
+        let found = sequences(entity);
+        let together = found.first().map(|first| vec![*first, first.next()]);
+        assert!(found.is_empty() || Some(found) == together, "a batch of {entity} is whole");
+    }
+}
+
+/// All that come with one key get one receipt, and one event is there. The stream's version, which
+/// has moved on for all but one, is not looked at again.
+pub fn all_that_share_a_key_share_a_receipt() {
+    let queue = Queue::new(2);
+    let options = AppendOptions::default().with_idempotency_key(EventId::from_key("key"));
+    let options = options.with_expected_version(ExpectedVersion::NoStream);
+    let keyed = || Batch::new().push(event("keyed").with_options(options.clone()));
+    let answers = at_once(&queue, [keyed(), keyed(), keyed(), batch("another")]);
+    let receipts: Vec<&AppendReceipt> = answers[..3]
+        .iter()
+        .map(|answer| &answer.as_ref().expect("a key is answered with its receipt")[0])
+        .collect();
+    let same = |one: &&AppendReceipt, other: &&AppendReceipt| {
+        (one.sequence, one.event_hash) == (other.sequence, other.event_hash)
+    };
+    assert!(receipts.windows(2).all(|pair| same(&pair[0], &pair[1])), "{receipts:?}");
+    let events = queue.close();
+    assert_eq!(events.iter().filter(|event| event.coordinate.entity() == "keyed").count(), 1);
+    assert_eq!(events.len(), 2);
 }

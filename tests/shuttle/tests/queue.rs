@@ -69,6 +69,21 @@ fn b13_a_panic_in_a_commit_leaves_nobody_waiting() {
 }
 
 #[test]
+fn b05_one_of_those_that_expect_a_version_wins() {
+    explore(scenario::one_of_those_that_expect_a_version_wins);
+}
+
+#[test]
+fn b08_one_of_those_that_exclude_each_other_wins() {
+    explore(scenario::one_of_those_that_exclude_each_other_wins);
+}
+
+#[test]
+fn b06_all_that_share_a_key_share_a_receipt() {
+    explore(scenario::all_that_share_a_key_share_a_receipt);
+}
+
+#[test]
 fn b31_a_follower_is_woken_for_every_commit() {
     explore(scenario::a_follower_is_woken_for_every_commit);
 }
