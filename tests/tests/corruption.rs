@@ -1,6 +1,6 @@
 //! Behaviour 36, exhaustively: every bit, every length, every exchange of a small store.
 //!
-//! `ANNALS_RUNS=N` adds N rounds of random damage.
+//! `ANNALS_RUNS=N` does N rounds of random damage.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
@@ -51,7 +51,7 @@ impl<'a> Count<'a> {
     }
 
     fn print(&self, what: &str) {
-        println!("{what}: {:?}", self.verdicts);
+        println!("{what}: {}, {:?}", self.verdicts.values().sum::<u64>(), self.verdicts);
     }
 }
 
@@ -190,6 +190,40 @@ fn b36_swapped_ranges_are_reported_or_a_prefix() {
         }
     }
     count.print("ranges swapped");
+}
+
+/// All ranges of so many bytes.
+fn ranges(len: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    (0..len).flat_map(move |start| (start + 1..=len).map(move |end| start..end))
+}
+
+#[test]
+fn b36_any_range_of_a_tiny_store_may_be_missing() {
+    let specimen = Specimen::tiny(9);
+    let mut count = Count::new(&specimen);
+    for (id, bytes) in specimen.segments() {
+        for range in ranges(bytes.len()) {
+            let what = format!("{range:?} of {id} removed");
+            let verdict = count.damage(&what, id, |bytes| drop(bytes.drain(range)));
+            assert!(verdict != Verdict::Prefix || id == newest(&specimen), "{what}");
+        }
+    }
+    count.print("all ranges removed");
+}
+
+#[test]
+fn b36_any_range_of_a_tiny_store_may_change_places_with_the_next() {
+    let specimen = Specimen::tiny(9);
+    let mut count = Count::new(&specimen);
+    for (id, bytes) in specimen.segments() {
+        for range in ranges(bytes.len()).filter(|range| range.len() % 2 == 0) {
+            let what = format!("the halves of {range:?} of {id} swapped");
+            let half = range.len() / 2;
+            let verdict = count.damage(&what, id, |bytes| bytes[range].rotate_left(half));
+            assert!(verdict != Verdict::Prefix || id == newest(&specimen), "{what}");
+        }
+    }
+    count.print("all neighbouring ranges swapped");
 }
 
 #[test]

@@ -63,6 +63,24 @@ impl Specimen {
         Specimen { storage, events }
     }
 
+    /// The smallest store that has a sealed segment and an active one: three events.
+    ///
+    /// # Panics
+    ///
+    /// Never, with a working store.
+    #[must_use]
+    pub fn tiny(seed: u64) -> Self {
+        let storage = MemoryStorage::new();
+        let host = TestHost::new(seed).with_step_us(1);
+        let mut log = Log::open(storage.clone(), host, config()).expect("a new store");
+        log.append(&append(2)).expect("nothing speaks against it");
+        log.seal().expect("it is sealed, small as it is");
+        let batch: Batch = [append(3), append(6)].into_iter().collect();
+        log.append_batch(&batch).expect("nothing speaks against it");
+        let events = read(&log.reader()).expect("it is whole");
+        Specimen { storage, events }
+    }
+
     /// A copy of the files, to be damaged.
     #[must_use]
     pub fn files(&self) -> MemoryStorage {
