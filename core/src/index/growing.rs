@@ -173,6 +173,9 @@ impl GrowingIndex {
         if entry.sequence < self.next_sequence() {
             return Err("a sequence behind the one before");
         }
+        if entry.sequence == Sequence::MAX || entry.version == Version::MAX {
+            return Err("a sequence and a version that others can follow");
+        }
         let known = self.find_coordinate(entry);
         let entity = match known {
             Some(number) => Some(self.coordinates[usize_of(number)].entity),

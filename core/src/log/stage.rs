@@ -14,8 +14,8 @@ use crate::log::writer::Log;
 use crate::model::wire::{encode_header, varint_bytes};
 use crate::model::{
     Append, AppendCondition, AppendReceipt, BATCH_EVENTS_MAX, Coordinate, DagPosition, EventHeader,
-    EventId, ExpectedVersion, Hash, LimitError, Payload, PositionHint, Region, Sequence, Version,
-    chain,
+    EventId, ExpectedVersion, Hash, Hlc, LimitError, Payload, PositionHint, Region, Sequence,
+    Version, chain,
 };
 use crate::storage::Storage;
 use alloc::string::ToString;
@@ -109,11 +109,18 @@ impl<S: Storage, H: Host> Log<S, H> {
             Some(key) => key,
             None => self.new_id(now_us),
         };
+        // Only bytes that somebody has forged lead to the end of a number.
+        if self.hlc.wall_ms >= Hlc::STORED_WALL_MS_MAX {
+            return Err(LimitError::new("ticks of the clock", usize::MAX, usize::MAX).into());
+        }
         let hlc = self.hlc.tick(now_us);
         self.hlc = hlc;
         let PositionHint { lane, depth } = options.position.unwrap_or_default();
-        let version = head.map_or(Version::ZERO, |(version, _)| version.next());
+        let version = head.map_or(Some(Version::ZERO), |(version, _)| version.checked_next());
         let sequence = self.staged_end();
+        let (Some(version), Some(_)) = (version, sequence.checked_next()) else {
+            return Err(LimitError::new("events", usize::MAX, usize::MAX).into());
+        };
         let header = EventHeader {
             id,
             correlation: options.correlation.or(cause_correlation).unwrap_or(id),
