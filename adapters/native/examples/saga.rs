@@ -1,7 +1,7 @@
 //! A chain of reactors: an order is paid, packed and sent, or called off, each step by a reactor of
 //! its own that knows only the event before. What caused what is in the log, and is drawn from it.
 //!
-//! Run it with `cargo run --example saga`. It prints:
+//! Run it with `cargo run --release --example saga`. It prints:
 //!
 //! ```text
 //! 1. Three reactors wait for orders.

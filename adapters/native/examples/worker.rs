@@ -1,6 +1,6 @@
 //! A worker that sends a letter for each order, and goes on where it was when it comes back.
 //!
-//! Run it with `cargo run --example worker`. It prints:
+//! Run it with `cargo run --release --example worker`. It prints:
 //!
 //! ```text
 //! 1. Appended 5 orders.
