@@ -5,7 +5,7 @@
 
 use annals_core::{
     Admission, AppendReceipt, DagPosition, Event, EventFlags, EventId, EventKind, EventRef, Hash,
-    LogStats, PayloadFormat, Reader, Recovery, Sequence, Storage,
+    LogStats, PayloadFormat, Reader, Recovery, Storage,
 };
 
 use crate::failure::Failure;
@@ -201,22 +201,37 @@ pub(crate) fn put_receipts(out: &mut Output, receipts: &[AppendReceipt]) {
     }
 }
 
-/// Writes what `status` shows of the store itself.
-pub(crate) fn put_status(
+/// Writes the numbers of the store: `ts/look.ts` reads them.
+pub(crate) fn put_status<S: Storage>(
     out: &mut Output,
+    reader: &Reader<S>,
     stats: &LogStats,
     recovery: &Recovery,
-    durable_end: Sequence,
     open_handles: usize,
 ) {
+    out.text(&reader.store_id().to_string());
     out.u64(stats.events);
     out.u64(stats.entities);
+    out.u64(stats.scopes);
     out.u64(stats.bytes);
-    out.count(stats.segments.len());
     out.u64(stats.end.get());
-    out.u64(durable_end.get());
+    out.u64(stats.durable_end.get());
     out.count(open_handles);
     out.u8(u8::from(recovery.clean));
     out.u64(recovery.torn_tail.map_or(0, |tail| tail.len));
     out.u64(recovery.scanned_events);
+    out.count(stats.kinds.len());
+    for (kind, events) in &stats.kinds {
+        out.u16(kind.as_u16());
+        out.u64(*events);
+        out.option(reader.kind_name(*kind), |out, name| out.text(&name));
+    }
+    out.count(stats.segments.len());
+    for segment in &stats.segments {
+        out.text(&segment.file.name());
+        out.u8(u8::from(segment.sealed));
+        out.u64(segment.first_sequence.get());
+        out.u64(segment.events);
+        out.u64(segment.bytes);
+    }
 }

@@ -292,9 +292,15 @@ impl Engine {
                     _ => 0,
                 };
                 let stats = log.stats()?;
-                put_status(&mut out, &stats, log.recovery(), log.durable_end(), handles);
+                put_status(&mut out, &reader, &stats, log.recovery(), handles);
             }
             Request::Sync => out.u64(log.sync()?.get()),
+            Request::Record(sequence) => {
+                let record = reader.record_bytes(sequence)?;
+                out.text(&record.file.name());
+                out.u64(record.offset);
+                out.bytes(&record.bytes);
+            }
         }
         Ok(out)
     }

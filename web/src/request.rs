@@ -22,6 +22,7 @@ pub(crate) enum Request {
     Head(String),
     Status,
     Sync,
+    Record(Sequence),
 }
 
 /// One page of a query.
@@ -54,6 +55,7 @@ impl Request {
             4 => Self::Head(input.text()?.to_owned()),
             5 => Self::Status,
             6 => Self::Sync,
+            8 => Self::Record(Sequence::new(input.u64()?)),
             _ => return Err(Malformed.into()),
         };
         if input.is_empty() { Ok(request) } else { Err(Malformed.into()) }

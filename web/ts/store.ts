@@ -5,12 +5,12 @@ import { follow, type Following, guarded, initialOf, linkedTo } from "./live.js"
 import type { Session } from "./session.js";
 import type {
   BackupSource, Compaction, CompactOptions, Condition, Erasure, EventStore, ExportOptions, Import, ImportOptions, KeepOptions,
-  ExpectedVersion, Fold, LiveOptions, LiveProjection, NewEvent, QueryOptions, Receipt, Region,
+  ExpectedVersion, Fold, LiveOptions, LiveProjection, NewEvent, QueryOptions, Receipt, RecordBytes, Region,
   Stats, Status, StoredEvent, SubscribeOptions, VerifyReport,
 } from "./types.js";
 import {
   appendRequest, check, getRequest, headRequest, open, type Page, queryRequest, readEventAnswer, readHead, readPage,
-  readReceipts, readStats, STATUS_REQUEST, SYNC_REQUEST,
+  readReceipts, SYNC_REQUEST,
 } from "./wire.js";
 
 /** What a store needs of the place that it runs in. */
@@ -26,6 +26,7 @@ const PAGE_EVENTS_MAX = 1024;
 
 /** What is needed seldom is loaded when it is. */
 const keep = () => import("./keep.js");
+const look = () => import("./look.js");
 
 export class Store implements EventStore {
   readonly #session: Session;
@@ -122,7 +123,11 @@ export class Store implements EventStore {
   }
 
   async stats(): Promise<Stats> {
-    return readStats(await this.#ask(STATUS_REQUEST));
+    return (await look()).stats(this.#session);
+  }
+
+  async recordBytes(sequence: bigint): Promise<RecordBytes | undefined> {
+    return (await look()).recordBytes(this.#session, sequence);
   }
 
   async sync(): Promise<void> {

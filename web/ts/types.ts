@@ -60,7 +60,10 @@ export interface StoredEvent<P = unknown> {
   version: number;
   /** Milliseconds since 1970, by the clock of whoever appended it. */
   time: number;
-  /** The value of a JSON payload, the bytes of any other, `undefined` where it was erased. */
+  /**
+   * The value of a JSON payload, the bytes of any other and of what says that it is JSON and is not,
+   * `undefined` where it was erased.
+   */
   payload: P;
   payloadFormat: "json" | "raw" | "postcard";
   payloadVersion: number;
@@ -139,14 +142,47 @@ export interface Status {
 
 /** Numbers about what the store holds. */
 export interface Stats {
+  /** The store's own id, which its copies have too. */
+  storeId: string;
   events: number;
   entities: number;
+  scopes: number;
+  /** The kinds that occur. */
+  kinds: KindStats[];
   bytes: number;
-  segments: number;
+  /** In the order of their sequences. */
+  segments: SegmentStats[];
   end: bigint;
   durableEnd: bigint;
   openHandles: number;
   recovery: { clean: boolean; tornBytes: number; scannedEvents: number };
+}
+
+/** A kind, and how many events it has. */
+export interface KindStats {
+  kind: number;
+  /** Its name, or its number where it has none. */
+  type: string | number;
+  events: number;
+}
+
+/** A file of events. */
+export interface SegmentStats {
+  file: string;
+  /** Whether it never changes any more. */
+  isSealed: boolean;
+  firstSequence: bigint;
+  events: number;
+  bytes: number;
+}
+
+/** One event as it stands in its file. */
+export interface RecordBytes {
+  file: string;
+  /** Where it begins in the file, in bytes. */
+  offset: number;
+  /** Its CRC, its lengths, its header, its content, as docs/FORMAT.md says. */
+  bytes: Uint8Array<ArrayBuffer>;
 }
 
 /** How a state comes from events. */
@@ -302,6 +338,8 @@ export interface EventStore extends AsyncDisposable {
   /** Folds events into a state that follows the store, in every tab. */
   liveProjection<S, P = unknown>(options: LiveOptions<S, P>): LiveProjection<S>;
   stats(): Promise<Stats>;
+  /** An event's bytes in the file, their CRC checked; `undefined` where there is no such event. */
+  recordBytes(sequence: bigint): Promise<RecordBytes | undefined>;
   /** Puts everything appended so far on stable storage. */
   sync(): Promise<void>;
   /**

@@ -3,7 +3,7 @@
 // and bytes are `len u32 | bytes`, an optional value is `0` or `1 | value`.
 
 import { AnnalsError, type ErrorCode } from "./errors.js";
-import type { Condition, ExpectedVersion, NewEvent, Receipt, Region, Stats, StoredEvent } from "./types.js";
+import type { Condition, ExpectedVersion, NewEvent, Receipt, Region, StoredEvent } from "./types.js";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -252,7 +252,6 @@ export function headRequest(entity: string): Uint8Array<ArrayBuffer> {
 
 /** How a request for a slice of long work begins; the rest is in `keep.ts`. */
 export const JOB = 7;
-export const STATUS_REQUEST = Uint8Array.of(5);
 export const SYNC_REQUEST = Uint8Array.of(6);
 
 // Answers.
@@ -299,6 +298,14 @@ function readMetadata(bytes: Uint8Array): Record<string, unknown> | Uint8Array {
   return bytes.slice();
 }
 
+/** The value of a payload. One that says that it is JSON, and is not, must not keep others from being read. */
+function readPayload(bytes: Uint8Array, format: StoredEvent["payloadFormat"]): unknown {
+  if (format === "json") {
+    try { return JSON.parse(decoder.decode(bytes)); } catch { /* as it is, then */ }
+  }
+  return bytes.slice();
+}
+
 function readEvent(input: Input, names: Map<number, string>): StoredEvent {
   const sequence = input.u64();
   const version = Number(input.u64());
@@ -321,7 +328,7 @@ function readEvent(input: Input, names: Map<number, string>): StoredEvent {
   const bytes = input.option(() => input.bytes());
   const event: StoredEvent = {
     id, entity, scope, type: names.get(kind) ?? kind, kind, sequence, version, time,
-    payload: bytes && (payloadFormat === "json" ? JSON.parse(decoder.decode(bytes)) : bytes.slice()),
+    payload: bytes && readPayload(bytes, payloadFormat),
     payloadFormat, payloadVersion, correlation, flags, position,
   };
   const erased = input.option(() => hex(input.raw(32)));
@@ -360,15 +367,6 @@ export function readPage(answer: Uint8Array): Page {
 export function readHead(answer: Uint8Array): number | undefined {
   const input = open(answer);
   return input.option(() => Number(input.u64()));
-}
-
-export function readStats(answer: Uint8Array): Stats {
-  const input = open(answer);
-  return {
-    events: Number(input.u64()), entities: Number(input.u64()), bytes: Number(input.u64()), segments: input.u32(),
-    end: input.u64(), durableEnd: input.u64(), openHandles: input.u32(),
-    recovery: { clean: input.u8() === 1, tornBytes: Number(input.u64()), scannedEvents: Number(input.u64()) },
-  };
 }
 
 export function check(answer: Uint8Array) {
