@@ -8,7 +8,7 @@ import { dirname, join, posix, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
-import { inspectorOptions } from "./inspector.mjs";
+import { inspectorEntry, inspectorPage } from "./inspector.mjs";
 import { wasmEnvironment } from "./toolchain.mjs";
 
 const web = resolve(dirname(fileURLToPath(import.meta.url)), "..");
@@ -87,9 +87,17 @@ async function buildScripts() {
   const split = { ...shared, outdir: "dist", splitting: true, chunkNames: "shared-[hash]", external: ["react", "@event-driven-io/emmett"] };
   const browser = ["index", "react", "emmett", "testing", "inline"].map((name) => `ts/${name}.ts`);
   await esbuild.build({ ...split, entryPoints: browser });
-  // Apart from the others, which share chunks: the inspector shares nothing with them but types.
-  await esbuild.build({ ...inspectorOptions, ...shared, entryPoints: ["ts/inspector.ts"], outdir: "dist", minify: true });
+  // Apart from the others, which share chunks: the inspector shares nothing with them but types, and
+  // loads the client only for a backup.
+  await esbuild.build({ ...inspectorEntry, ...shared, entryPoints: ["ts/inspector.ts"], outdir: "dist", minify: true });
   await esbuild.build({ ...split, entryPoints: ["ts/node.ts", "ts/testing-node.ts"], platform: "node", chunkNames: "node-[hash]" });
+}
+
+/** The inspector as a page of its own, to be put beside an application. */
+async function buildPage() {
+  const folder = join(dist, "inspector-page");
+  mkdirSync(folder);
+  for (const [name, text] of Object.entries(await inspectorPage())) writeFileSync(join(folder, name), text);
 }
 
 /** The declarations that the package's entries lead to, and no others. */
@@ -143,6 +151,7 @@ rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist);
 copyFileSync(wasm, join(dist, "annals.wasm"));
 await buildScripts();
+await buildPage();
 buildTypes();
 for (const license of ["LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(join(root, license), join(web, license));
 await checkSizes();

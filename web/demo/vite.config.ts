@@ -4,7 +4,13 @@ import { VitePWA } from "vite-plugin-pwa";
 
 export default defineConfig({
   // The package as it was built beside the demo. Where it is installed from npm, this is not needed.
-  resolve: { alias: { annals: fileURLToPath(new URL("../dist/index.js", import.meta.url)) } },
+  resolve: {
+    alias: [
+      { find: /^annals$/, replacement: fileURLToPath(new URL("../dist/index.js", import.meta.url)) },
+      { find: /^annals\/inspector$/, replacement: fileURLToPath(new URL("../dist/inspector.js", import.meta.url)) },
+    ],
+  },
+  build: { rolldownOptions: { input: ["index.html", "inspector.html"] } },
   server: { fs: { allow: [".", "../dist"] } },
   plugins: [
     // The service worker keeps every file of the built page, so that it opens without a network.

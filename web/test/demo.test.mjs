@@ -143,6 +143,25 @@ test("everything can be done with keys alone, and fits a phone in light and dark
   }
 });
 
+test("its inspector shows what happens at the till, and how its state came about", WITHIN, async (t) => {
+  const context = await profile(t);
+  const till = await openTab(context);
+  await choose(till, "Espresso", "Apple");
+  await shows(till, "total", "3.30");
+  const [inspector] = await Promise.all([context.waitForEvent("page"), till.getByRole("link", { name: "Look into its store" }).click()]);
+  await inspector.getByText("2 events").first().waitFor();
+  await inspector.locator(".row .type").first().waitFor();
+  assert.deepEqual(await inspector.locator(".row .type").allTextContents(), ["item.added", "item.added"]);
+  await inspector.keyboard.press("4");
+  await inspector.getByRole("button", { name: "Run" }).click();
+  await inspector.locator(".state .tree").getByText("takings").first().waitFor();
+  await inspector.keyboard.press("7");
+  await inspector.getByText("follows: another tab holds the files").waitFor();
+  await inspector.locator("td").getByText("leads", { exact: true }).waitFor();
+  await inspector.locator("td").getByText("follows", { exact: true }).waitFor();
+  await picture(inspector, "inspector");
+});
+
 test("what npm run dev starts works too", WITHIN, async (t) => {
   // Its two halves, without npm between them, so that both end with the test.
   await run(process.execPath, ["prepare.mjs"], demo);

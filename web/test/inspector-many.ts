@@ -1,8 +1,9 @@
 // The inspector over any number of events that are made when they are asked for, and what the tests
 // look at in its page.
 
-import { mountInspector } from "../ts/inspector/index.js";
-import { type EventRow, type EventsRequest, type InspectorSource, ratesOf } from "../ts/inspector/source.js";
+import { Histogram } from "../ts/inspector/histogram.js";
+import { Mount } from "../ts/inspector/mount.js";
+import type { EventRow, EventsRequest, InspectorSource, RatesRequest } from "../ts/inspector/source.js";
 
 const STREAMS = 100;
 const LOOKED_AT_MAX = 20_000;
@@ -68,8 +69,10 @@ class Many implements InspectorSource {
 
   async graph() { return { events: Array.from({ length: CAUSAL }, (_, at) => event(at, false)), isCut: false }; }
 
-  async rates(_: unknown, buckets: number) {
-    return ratesOf(Array.from({ length: this.#count }, (_, at) => event(at, false).time), buckets);
+  async rates({ parts }: RatesRequest) {
+    const sum = new Histogram(parts);
+    for (let at = 0; at < this.#count; at++) sum.add(event(at, false).time);
+    return { rates: sum.rates()!, isDone: true, lookedAt: this.#count };
   }
 }
 
@@ -77,7 +80,7 @@ const page = window as unknown as Record<string, unknown>;
 
 /** Mounts the inspector, and gives the page what the tests ask it. */
 export function mountMany(element: HTMLElement, count: number) {
-  mountInspector(element, new Many(count));
+  new Mount(element, new Many(count), { backups: "no backups here" });
   const root = element.querySelector("div")!.shadowRoot!;
   const many = () => {
     const list = root.querySelector(".view:not([hidden]) .list")!;

@@ -50,6 +50,27 @@ impl Cli {
             || Failure::usage("no store is named").hint("give --store DIR, or set ANNALS_STORE");
         self.store.as_deref().filter(|dir| !dir.as_os_str().is_empty()).ok_or_else(none)
     }
+
+    /// The directory of the store, which an argument may name in place of the option.
+    ///
+    /// # Errors
+    ///
+    /// Where none is named, or the argument and the option name two.
+    pub(crate) fn store_or<'a>(&'a self, path: Option<&'a Path>) -> Result<&'a Path, Failure> {
+        let Some(path) = path else { return self.store() };
+        let from_environment = std::env::var_os("ANNALS_STORE");
+        match &self.store {
+            // An argument counts for more than the environment, as an option does.
+            Some(store)
+                if store != path && Some(store.as_os_str()) != from_environment.as_deref() =>
+            {
+                let named =
+                    format!("two stores are named: {} and {}", path.display(), store.display());
+                Err(Failure::usage(named).hint("give PATH or --store, not both"))
+            }
+            _ => Ok(path),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@ mod api;
 mod check;
 mod filter;
 mod gate;
+mod histogram;
 mod params;
 mod streams;
 
@@ -46,15 +47,7 @@ const THREADS: usize = 4;
 /// A look at the files reads the newest segment: the next comes after this many times as long.
 const REFRESH_FACTOR: u32 = 10;
 
-pub(crate) fn run(
-    dir: Result<&Path, Failure>,
-    args: &InspectArgs,
-    out: &mut Output,
-) -> Result<Code, Failure> {
-    let dir = match &args.path {
-        Some(path) => path.as_path(),
-        None => dir?,
-    };
+pub(crate) fn run(dir: &Path, args: &InspectArgs, out: &mut Output) -> Result<Code, Failure> {
     let log = open::for_reading(dir)?;
     let (server, port) = listen(args.port)?;
     let gate = Gate::new(port)?;

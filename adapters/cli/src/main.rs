@@ -30,6 +30,7 @@ mod show;
 mod snapshot;
 mod stats;
 mod stop;
+mod stream_counts;
 mod streams;
 mod tail;
 mod time;
@@ -79,7 +80,6 @@ fn run(cli: &Cli, out: &mut Output) -> Result<Code, Failure> {
         Command::ImportBackup(args) => import_backup::run(cli.store()?, args, out),
         Command::Completions(args) => shell::completions(args, out),
         Command::Man(args) => shell::man(args, out),
-        // Its own argument may name the store.
-        Command::Inspect(args) => inspect::run(cli.store(), args, out),
+        Command::Inspect(args) => inspect::run(cli.store_or(args.path.as_deref())?, args, out),
     }
 }

@@ -2,33 +2,22 @@
 //!
 //! It reads the header of every event of the region once, and holds a few words for each entity.
 
-use crate::args::{StreamOrder, StreamsArgs};
+use crate::args::StreamsArgs;
 use crate::failure::{Code, Failure};
 use crate::kind_names;
 use crate::open::{self, of_store};
 use crate::output::{Output, grouped};
 use crate::progress;
+use crate::stream_counts::{Stream, StreamCounts};
 use crate::time::{rfc3339, rfc3339_ms};
 use annals::EventKind;
 use console::{Alignment, Style, measure_text_width, pad_str, truncate_str};
 use serde::Serialize;
-use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 /// How often the progress bar moves.
 const PROGRESS_STEP: u64 = 1024;
-
-/// A stream as far as the filters let it be seen.
-#[derive(Debug, Clone, Copy)]
-struct Stream {
-    events: u64,
-    version: u64,
-    sequence: u64,
-    timestamp_us: i64,
-    kind: EventKind,
-}
 
 #[derive(Debug, Serialize)]
 struct StreamJson<'a> {
@@ -47,41 +36,19 @@ pub(crate) fn run(dir: &Path, args: &StreamsArgs, out: &mut Output) -> Result<Co
     let reader = log.reader();
     let mut query = reader.query(&args.region.region(&reader)?);
     let bar = progress::of_things(reader.end().get(), "events");
-    let mut streams: HashMap<String, Stream> = HashMap::new();
-    let mut count = 0_u64;
+    let mut counts = StreamCounts::default();
     loop {
         let found = query.next_with(|event| {
-            let header = event.header();
-            let stream = Stream {
-                events: 1,
-                version: header.version().get(),
-                sequence: event.sequence().get(),
-                timestamp_us: header.timestamp_us(),
-                kind: header.kind(),
-            };
-            match streams.get_mut(header.entity()) {
-                Some(known) => *known = Stream { events: known.events + 1, ..stream },
-                None => {
-                    streams.insert(header.entity().into(), stream);
-                }
-            }
+            counts.add(event);
             event.sequence().get()
         });
         let Some(sequence) = found.map_err(|error| of_store(dir, error))? else { break };
-        count += 1;
-        if count.is_multiple_of(PROGRESS_STEP) {
+        if counts.events().is_multiple_of(PROGRESS_STEP) {
             bar.set_position(sequence);
         }
     }
     bar.finish_and_clear();
-    let mut streams: Vec<(String, Stream)> = streams.into_iter().collect();
-    match args.sort {
-        StreamOrder::Newest => streams.sort_by_key(|(_, stream)| Reverse(stream.sequence)),
-        StreamOrder::Events => {
-            streams.sort_by(|(a, x), (b, y)| (y.events, a).cmp(&(x.events, b)));
-        }
-        StreamOrder::Name => streams.sort_by(|(a, _), (b, _)| a.cmp(b)),
-    }
+    let mut streams = counts.sorted("", args.sort);
     streams.truncate(args.limit.unwrap_or(usize::MAX));
     if args.json {
         for (entity, stream) in &streams {
@@ -103,7 +70,7 @@ pub(crate) fn run(dir: &Path, args: &StreamsArgs, out: &mut Output) -> Result<Co
 }
 
 fn print_table(
-    streams: &[(String, Stream)],
+    streams: &[(&str, Stream)],
     label: impl Fn(EventKind) -> String,
     out: &mut Output,
 ) -> Result<(), Failure> {

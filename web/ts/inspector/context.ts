@@ -7,6 +7,8 @@ export type ViewName = "log" | "streams" | "graph" | "state" | "rates" | "verify
 export interface Context {
   readonly source: InspectorSource;
   readonly filter: Filter;
+  /** Where the inspector is shown: perhaps not the window that its code runs in, which may be asleep. */
+  readonly window: Window & typeof globalThis;
   /** The newest numbers, once they have come. */
   readonly stats: InspectorStats | undefined;
   /** Filters what is shown, and turns to a view. */

@@ -67,9 +67,9 @@ export function timeElement(time: number): HTMLElement {
 }
 
 /** Gives the reader a file, made here. */
-export function save(name: string, parts: BlobPart[], type: string) {
+export function save({ document }: Window, name: string, parts: BlobPart[], type: string) {
   const url = URL.createObjectURL(new Blob(parts, { type }));
-  h("a", { href: url, download: name }).click();
+  Object.assign(document.createElement("a"), { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
@@ -77,7 +77,7 @@ export function save(name: string, parts: BlobPart[], type: string) {
 export function copyButton(text: string, label = "Copy"): HTMLButtonElement {
   const button = h("button", {
     type: "button", class: "small", async onclick() {
-      const done = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+      const done = await button.ownerDocument.defaultView?.navigator.clipboard?.writeText(text).then(() => true, () => false);
       button.textContent = done ? "Copied" : "The browser refuses";
       setTimeout(() => { button.textContent = label; }, 1500);
     },

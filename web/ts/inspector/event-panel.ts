@@ -2,12 +2,18 @@
 
 import type { Context } from "./context.js";
 import { bytesText, type Child, copyButton, counted, data, grouped, h, isAbort, messageOf, save, timeElement } from "./dom.js";
-import { hexDump, jsonTree, longText } from "./payload-view.js";
-import type { EventDetail } from "./source.js";
+import { hexDump, jsonTree, longText, parseJson } from "./payload-view.js";
+import type { EventDetail, EventRow } from "./source.js";
 
+/** Events of a chain that are asked for at once, and on the way to the first. */
 const CHAIN_STEP = 100;
+const CHAIN_PAGE = 1000;
+/** Events of a chain that are listed; the others are only held against each other. */
+const CHAIN_SHOWN_MAX = 2000;
 /** A longer payload is not made a tree at once, in characters. */
 const TREE_MAX = 2_000_000;
+
+const NO_JSON = "It says that it is JSON, and is not.";
 
 export class EventPanel {
   readonly element = h("aside", { class: "panel", hidden: true, "aria-label": "The event", tabindex: -1 });
@@ -76,14 +82,15 @@ export class EventPanel {
   #payload(event: EventDetail): HTMLElement {
     const { id, format, payloadVersion, payloadText, payloadBytes, isErased } = event;
     if (isErased) return section("Payload", true, h("p", {}, "It was erased. The header and the chain have stayed."));
-    const size = `${format}, version ${payloadVersion}, ${bytesText(event.bytes ?? 0)}`;
     const whole = h("button", { type: "button", class: "small", onclick: async () => {
       try {
-        save(`payload-${event.sequence}.${format === "json" ? "json" : "bin"}`, [await this.#context.source.payload(id)], "application/octet-stream");
+        save(this.#context.window, `payload-${event.sequence}.${format === "json" ? "json" : "bin"}`, [await this.#context.source.payload(id)], "application/octet-stream");
       } catch (error) { this.#context.say(messageOf(error)); }
     } }, "Save");
-    const head = h("p", { class: "about" }, `${size} `, whole);
-    if (payloadBytes) return section("Payload", true, head, hexDump(payloadBytes, { length: event.bytes ?? payloadBytes.length }));
+    // The bytes of postcard say nothing of what they are: the kind's name is that of their type.
+    const head = h("p", { class: "about" }, ...(format === "postcard" ? ["postcard of ", data(event.type, { class: "type" })] : [format ?? ""]),
+      `, version ${payloadVersion}, ${bytesText(event.bytes ?? 0)} `, whole);
+    if (payloadBytes) return section("Payload", true, head, format === "json" && h("p", {}, NO_JSON), hexDump(payloadBytes, { length: event.bytes ?? payloadBytes.length }));
     const text = payloadText ?? "";
     const raw = () => h("pre", { class: "raw", tabindex: 0, "aria-label": "Payload as text" }, longText(text));
     if (text.length > TREE_MAX) return section("Payload", true, head, h("p", {}, "It is too large for a tree, so here is its text."), raw());
@@ -92,13 +99,13 @@ export class EventPanel {
     const toggle = h("button", { type: "button", class: "small", "aria-pressed": "false", onclick: () => {
       const isRaw = toggle.getAttribute("aria-pressed") === "false";
       toggle.setAttribute("aria-pressed", String(isRaw));
-      body.replaceChildren(isRaw ? raw() : jsonTree(JSON.parse(text)));
+      body.replaceChildren(isRaw ? raw() : jsonTree(parseJson(text)));
     } }, "As text");
     try {
-      body.append(jsonTree(JSON.parse(text)));
+      body.append(jsonTree(parseJson(text)));
       head.append(" ", toggle);
     } catch {
-      body.append(h("p", {}, "It says that it is JSON, and is not."), raw());
+      body.append(h("p", {}, NO_JSON), raw());
     }
     return section("Payload", true, head, body);
   }
@@ -107,32 +114,56 @@ export class EventPanel {
   #chain(event: EventDetail, signal: AbortSignal): HTMLElement {
     const body = h("div");
     const hash = (name: string, value: string | undefined) => (value ? [h("dt", {}, name), h("dd", { class: "mono" }, value)] : []);
-    if (event.hash) body.append(h("dl", { class: "fields" }, ...hash("Hash", event.hash), ...hash("Previous", event.previousHash), ...hash("Content", event.contentHash)));
-    const list = h("ol", { class: "chain" });
+    if (event.hash ?? event.contentHash) body.append(h("dl", { class: "fields" }, ...hash("Hash", event.hash), ...hash("Previous", event.previousHash), ...hash("Content", event.contentHash)));
+    const list = h("ol", { class: "chain", tabindex: 0, "aria-label": "Events of the chain, newest first" });
     const said = h("p", { role: "status" });
-    let isAsked = false;
-    const walk = async (limit: number) => {
-      said.textContent = "…";
+    let last: EventRow | undefined;
+    let count = 0;
+    /** Takes the next events of the chain; how it went on behind them. */
+    const step = async (limit: number) => {
+      const { events, end } = await this.#context.source.chain(last?.id ?? event.id, last ? limit + 1 : limit, signal);
+      for (const link of events) {
+        if (link.id === last?.id) continue;
+        if (last && last.previousHash !== link.hash) throw new Error(`The chain is broken: #${grouped(last.sequence)} does not name the hash of #${grouped(link.sequence)}.`);
+        if (++count <= CHAIN_SHOWN_MAX) list.append(this.#link(link));
+        last = link;
+      }
+      return end;
+    };
+    const walk = async (limit: number, isToFirst: boolean) => {
       try {
-        const { events, end } = await this.#context.source.chain(event.id, limit, signal);
-        list.replaceChildren(...events.map((link) => h("li", {},
-          h("button", { type: "button", class: "link", onclick: () => this.#context.openEvent({ id: link.id }) }, `version ${grouped(link.version)}`),
-          " ", data(link.type, { max: 80 }), " ", h("span", { class: "mono hash" }, link.hash ?? ""))));
-        const checked = `${counted(events.length, "event")}, each names the hash of the one before`;
+        let end = await step(limit);
+        while (isToFirst && end === "limit") {
+          said.textContent = `${grouped(count)} events…`;
+          end = await step(limit);
+        }
+        const unlisted = count > CHAIN_SHOWN_MAX ? ` (the newest ${grouped(CHAIN_SHOWN_MAX)} are listed)` : "";
+        const checked = `${counted(count, "event")}${unlisted}, each names the hash of the one before`;
         said.textContent = end === "genesis" ? `${checked}, back to the first of the stream.` : end === "limit" ? `${checked}.` : `${checked}. Those up to version ${grouped(end.pruned)} were dropped by retention.`;
-        if (end === "limit") said.append(" ", h("button", { type: "button", class: "small", onclick: () => walk(limit * 4) }, "Further back"));
+        const more = (words: string, limit: number, isToFirst: boolean) => h("button", { type: "button", class: "small", onclick: () => walk(limit, isToFirst) }, words);
+        if (end === "limit") said.append(" ", more("Further back", CHAIN_STEP, false), " ", more("To the first", CHAIN_PAGE, true));
       } catch (error) {
-        if (!isAbort(error)) said.textContent = messageOf(error);
+        if (!isAbort(error)) said.replaceChildren(h("span", { class: "error" }, messageOf(error)));
       }
     };
     const details = section("Hash chain", false, body, said, list);
-    details.addEventListener("toggle", () => { if (details.open && !isAsked) { isAsked = true; void walk(CHAIN_STEP); } });
+    details.addEventListener("toggle", () => {
+      if (!details.open || said.textContent) return;
+      said.textContent = "…";
+      void walk(CHAIN_STEP, false);
+    });
     return details;
+  }
+
+  #link({ id, version, type, hash = "" }: EventRow): HTMLElement {
+    return h("li", {},
+      h("button", { type: "button", class: "link", onclick: () => this.#context.openEvent({ id }) }, `version ${grouped(version)}`),
+      " ", data(type, { max: 80 }), " ", h("span", { class: "mono hash" }, hash));
   }
 }
 
 function bytes({ record }: EventDetail): HTMLElement {
-  if (!record) return section("Bytes in the file", false, h("p", {}, "The browser’s store does not give them out; `annals inspect` shows them."));
+  if (!record) return section("Bytes in the file", false, h("p", {}, "They can’t be read here."));
   const { file, offset, length, bytes } = record;
   return section("Bytes in the file", false,
     h("p", { class: "about" }, `${bytesText(length)} at byte ${grouped(offset)} of `, data(file, { class: "mono" })), hexDump(bytes, { offset, length }));

@@ -16,7 +16,7 @@ export interface FilterBar {
   focus(): void;
 }
 
-export function filterBar(onchange: (filter: Filter) => void): FilterBar {
+export function filterBar(window: Window, onchange: (filter: Filter) => void): FilterBar {
   const input = (name: string, label: string, attributes: object) => {
     const field = h("input", { name, autocomplete: "off", spellcheck: "false", dir: "auto", ...attributes });
     return { field, element: h("label", {}, h("span", {}, label), field) };
@@ -40,21 +40,28 @@ export function filterBar(onchange: (filter: Filter) => void): FilterBar {
   const element: HTMLFormElement = h("form", { class: "filters", role: "search", "aria-label": "Filter of events" },
     ...Object.values(fields).map(({ element }) => element), more, clear, kinds);
   for (const { element } of [fields.correlation, fields.causation]) element.classList.add("rare");
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer = 0;
   let known = "{}";
+  /** What is set must be in sight, or on a phone, where the fields leave little room, be counted. */
+  const tell = (filter: Filter) => {
+    clear.disabled = !isFiltered(filter);
+    const count = Object.keys(filter).filter((name) => name !== "text").length;
+    more.textContent = isNarrow() && count > 0 ? `More (${count} set)` : "More";
+  };
+  const isNarrow = () => element.clientWidth < 800;
   const apply = () => {
-    clearTimeout(timer);
+    window.clearTimeout(timer);
     const filter = read(fields);
     if (!filter) return;
-    clear.disabled = !isFiltered(filter);
+    tell(filter);
     const text = JSON.stringify(filter);
     if (text === known) return;
     known = text;
     onchange(filter);
   };
-  element.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(apply, REST); });
+  element.addEventListener("input", () => { window.clearTimeout(timer); timer = window.setTimeout(apply, REST); });
   element.addEventListener("submit", (event) => { event.preventDefault(); apply(); });
-  element.addEventListener("reset", () => { setTimeout(apply); });
+  element.addEventListener("reset", () => { window.setTimeout(apply); });
   return {
     element,
     set(filter) {
@@ -65,11 +72,8 @@ export function filterBar(onchange: (filter: Filter) => void): FilterBar {
       fields.since.field.value = since === undefined ? "" : local(since);
       fields.until.field.value = until === undefined ? "" : local(until);
       for (const name of ["scope", "correlation", "causation", "text"] as const) fields[name].field.value = filter[name] ?? "";
-      clear.disabled = !isFiltered(filter);
-      // What filters must be in sight.
-      const isNarrow = element.clientWidth < 800;
-      const hasMore = isNarrow ? Object.keys(filter).some((name) => name !== "text") : correlation !== undefined || causation !== undefined;
-      if (hasMore) { element.classList.add("is-open"); more.setAttribute("aria-expanded", "true"); }
+      tell(filter);
+      if (!isNarrow() && (correlation ?? causation) !== undefined) { element.classList.add("is-open"); more.setAttribute("aria-expanded", "true"); }
     },
     setKinds(names) { kinds.replaceChildren(...names.map((value) => h("option", { value }))); },
     focus() { fields.text.field.focus(); fields.text.field.select(); },

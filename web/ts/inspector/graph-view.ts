@@ -200,7 +200,7 @@ export class GraphView implements View {
     });
     for (const [name, value] of Object.entries({ viewBox: `0 0 ${width} ${height}`, width, height })) picture.setAttribute(name, String(value));
     picture.prepend(s("rect", { width: "100%", height: "100%", fill: getComputedStyle(this.#canvas).backgroundColor }));
-    save(`events-${this.#event?.sequence ?? ""}.svg`, [new XMLSerializer().serializeToString(picture)], "image/svg+xml");
+    save(this.#context.window, `events-${this.#event?.sequence ?? ""}.svg`, [new XMLSerializer().serializeToString(picture)], "image/svg+xml");
   }
 }
 

@@ -2,7 +2,7 @@
 // this session, which is kept for reloads and goes with the tab.
 
 import type {
-  EventDetail, EventRow, EventsPage, EventsRequest, Filter, InspectorSource, InspectorStats, Rates, SegmentRow,
+  EventDetail, EventRow, EventsPage, EventsRequest, Filter, InspectorSource, InspectorStats, RatesPage, RatesRequest, SegmentRow,
   StreamRow, VerifyState,
 } from "./source.js";
 
@@ -11,7 +11,7 @@ const KEY = "annals-inspect-session";
 type Wire<T extends EventRow> = Omit<T, "time"> & { timestampUs: number };
 type WireDetail = Wire<EventRow> & {
   time: string; payloadVersion: number; isErased: boolean; flags: number; position: string; admission?: string;
-  metadataHex?: string; contentHash: string; payloadHex?: string;
+  metadataHex?: string; contentHash: string; payloadStartHex?: string;
   record: { file: string; offset: number; bytes: number; hex: string };
 };
 type WireVerify = Omit<VerifyState, "counted" | "faults" | "isComplete"> & {
@@ -70,12 +70,12 @@ class HttpSource implements InspectorSource {
   async event(which: { id: string } | { sequence: number }, signal?: AbortSignal): Promise<EventDetail | undefined> {
     const answer = await this.#fetch(`event?${queryOf(which)}`, { signal });
     if (answer.status === 404) return undefined;
-    const { metadataHex, payloadHex, record, ...told } = await read<WireDetail>(answer);
+    const { metadataHex, payloadStartHex, record, ...told } = await read<WireDetail>(answer);
     const detail: EventDetail = {
       ...timed(told),
       record: { file: record.file, offset: record.offset, length: record.bytes, bytes: bytesOf(record.hex) },
     };
-    if (payloadHex !== undefined) detail.payloadBytes = bytesOf(payloadHex);
+    if (payloadStartHex !== undefined) detail.payloadBytes = bytesOf(payloadStartHex);
     if (metadataHex !== undefined) detail.metadata = textOr(bytesOf(metadataHex));
     return detail;
   }
@@ -95,10 +95,8 @@ class HttpSource implements InspectorSource {
     return { ...told, events: told.events.map(timed) };
   }
 
-  async rates(filter: Filter, buckets: number, signal?: AbortSignal): Promise<Rates | undefined> {
-    const query = queryOf({ ...filterParams(filter), buckets });
-    const { firstUs, lastUs, counts } = await this.#ask<{ firstUs: number | null; lastUs: number; counts: number[] }>(`rates?${query}`, { signal });
-    return firstUs === null ? undefined : { first: firstUs / 1000, last: lastUs / 1000, counts };
+  async rates({ filter, after, parts, signal }: RatesRequest): Promise<RatesPage> {
+    return this.#ask<RatesPage>(`rates?${queryOf({ ...filterParams(filter), after, parts })}`, { signal });
   }
 
   async #ask<T>(what: string, options: { method?: string; signal?: AbortSignal | undefined } = {}): Promise<T> {

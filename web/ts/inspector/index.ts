@@ -1,18 +1,16 @@
 // The inspector: views of one store, mounted into an element of any page. It lives in a shadow
 // tree, so that neither its styles nor the page's reach each other, and it changes nothing.
 
-import type { EventStore } from "../types.js";
 import { type Context, isFiltered, type View, type ViewName } from "./context.js";
 import { bytesText, counted, data, h, isAbort, messageOf } from "./dom.js";
 import { EventPanel } from "./event-panel.js";
-import { filterBar } from "./filter-bar.js";
+import { type FilterBar, filterBar } from "./filter-bar.js";
 import { GraphView } from "./graph-view.js";
 import { LogView } from "./log-view.js";
 import { RatesView } from "./rates-view.js";
 import type { EventRow, Filter, InspectorSource, InspectorStats } from "./source.js";
 import { StateView } from "./state-view.js";
 import { StorageView } from "./storage-view.js";
-import { storeSource } from "./store-source.js";
 import { StreamsView } from "./streams-view.js";
 import plotCss from "uplot/dist/uPlot.min.css";
 import css from "./style.css";
@@ -21,6 +19,7 @@ import { VerifyView } from "./verify-view.js";
 /** How often the store is asked whether it has grown, in milliseconds. */
 const LOOK_AGAIN = 2000;
 const SAID_FOR = 6000;
+const ERROR_SAID_FOR = 20_000;
 
 const VIEWS: readonly [ViewName, string, new (context: Context) => View & { focus?(): void }][] = [
   ["log", "Log", LogView], ["streams", "Streams", StreamsView], ["graph", "Graph", GraphView], ["state", "State", StateView],
@@ -32,37 +31,20 @@ const FILTERED: readonly ViewName[] = ["log", "state", "rates"];
 const KEYS: readonly (readonly [keys: string, what: string])[] = [
   ["/", "Filter"], ["↑ ↓, j k", "To the event before, to the next"], ["Page ↑, Page ↓, Home, End", "Further, and to the ends"],
   ["Enter", "Show the event"], ["Esc", "Close the event, or leave a field"], ["1 to 7", "To a view"],
-  ["Arrows, + − 0", "In the graph: move, zoom, fit"], ["?", "These keys"],
+  ["Arrows, + − 0", "In the graph: move, zoom, fit"], ["o", "Open a backup"], ["?", "These keys"],
 ];
 
-/** An inspector at work. */
-export interface Mounted {
-  /** Takes it away. The store stays open. */
-  close(): void;
+/** What is around an inspector. */
+export interface Surroundings {
+  /** Where its reader came from. */
+  back?: { words: string; run(): void };
+  /** Takes a backup to be shown instead. */
+  takeFile?(file: File): void;
 }
 
-/** Shows a store in an element. */
-export function mountInspector(element: HTMLElement, source: InspectorSource): Mounted {
-  const inspector = new Inspector(element, source);
-  return { close: () => inspector.close() };
-}
-
-/** Shows a store in a tab of its own, which closes with this one. To be called on a click: browsers block others. */
-export function openInspector(store: EventStore, name?: string): Mounted {
-  const tab = open("", "_blank");
-  if (!tab) throw new Error("the browser has blocked the inspector's tab: allow it, or use mountInspector");
-  tab.document.title = name ? `${name} – Annals inspector` : "Annals inspector";
-  tab.document.documentElement.lang = "en";
-  const element = tab.document.createElement("main");
-  element.style.cssText = "position: fixed; inset: 0";
-  tab.document.body.append(element);
-  const mounted = mountInspector(element, storeSource(store, name));
-  tab.addEventListener("pagehide", () => mounted.close());
-  return { close: () => { mounted.close(); tab.close(); } };
-}
-
-class Inspector implements Context {
+export class Inspector implements Context {
   readonly source: InspectorSource;
+  readonly window: Window & typeof globalThis;
   filter: Filter = {};
   stats: InspectorStats | undefined;
   readonly #host: HTMLElement;
@@ -70,24 +52,26 @@ class Inspector implements Context {
   readonly #views = new Map<ViewName, View & { focus?(): void }>();
   readonly #place = h("div", { class: "place" });
   readonly #panel: EventPanel;
-  readonly #bar = filterBar((filter) => this.setFilter(filter));
+  readonly #bar: FilterBar;
   readonly #tabs = new Map<ViewName, HTMLButtonElement>();
   readonly #title = h("p", { class: "title" });
   readonly #said = h("p", { class: "said", role: "status" });
   readonly #help: HTMLDialogElement;
   #view: ViewName = "log";
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #saidTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #file: HTMLInputElement | undefined;
+  #timer = 0;
+  #saidTimer = 0;
   readonly #end = new AbortController();
 
-  constructor(element: HTMLElement, source: InspectorSource) {
+  constructor(element: HTMLElement, source: InspectorSource, { back, takeFile }: Surroundings) {
     this.source = source;
+    this.window = element.ownerDocument.defaultView ?? window;
+    this.#bar = filterBar(this.window, (filter) => this.setFilter(filter));
     this.#host = h("div");
     this.#host.style.cssText = "height: 100%";
     this.#root = this.#host.attachShadow({ mode: "open" });
     element.append(this.#host);
-    const view = element.ownerDocument.defaultView ?? window;
-    const sheet = new (view as Window & typeof globalThis).CSSStyleSheet();
+    const sheet = new this.window.CSSStyleSheet();
     sheet.replaceSync(plotCss + css);
     this.#root.adoptedStyleSheets = [sheet];
     this.#panel = new EventPanel(this, () => this.#views.get(this.#view)?.focus?.());
@@ -98,10 +82,22 @@ class Inspector implements Context {
       this.#tabs.set(name, h("button", { type: "button", onclick: () => this.show(name) }, words));
     }
     const help = h("button", { type: "button", class: "small", "aria-label": "Keys", "aria-keyshortcuts": "?", onclick: () => this.#help.showModal() }, "?");
+    this.#file = takeFile && h("input", {
+      type: "file", hidden: true, "aria-label": "A backup", onchange: () => {
+        const file = this.#file?.files?.[0];
+        if (file) takeFile(file);
+        if (this.#file) this.#file.value = "";
+      },
+    });
     this.#root.append(h("div", { class: "inspector" },
-      h("header", { class: "top" }, h("h1", {}, "Annals"), this.#title, help),
+      h("header", { class: "top" }, h("h1", {}, "Annals"), this.#title,
+        back && h("button", { type: "button", class: "small", onclick: () => back.run() }, back.words),
+        this.#file && h("button", {
+          type: "button", class: "small", title: "A backup, to be looked at; it can be dropped here too", "aria-keyshortcuts": "o", onclick: () => this.#file?.click(),
+        }, "Open a backup"), this.#file, help),
       h("nav", { "aria-label": "Views" }, ...this.#tabs.values()),
-      this.#bar.element, h("div", { class: "split" }, this.#place, this.#panel.element), this.#said, this.#help));
+      this.#bar.element, h("div", { class: "split" }, this.#place, this.#panel.element), this.#said, this.#help),
+      h("p", { class: "drop", "aria-hidden": "true" }, takeFile ? "Drop a backup to look at it" : "No backup can be opened here"));
     this.#root.addEventListener("keydown", (event) => this.#key(event as KeyboardEvent));
     element.ownerDocument.addEventListener("keydown", (event) => {
       // Keys that were typed where nothing has the focus.
@@ -113,7 +109,8 @@ class Inspector implements Context {
 
   close() {
     this.#end.abort();
-    clearTimeout(this.#timer);
+    this.window.clearTimeout(this.#timer);
+    this.window.clearTimeout(this.#saidTimer);
     this.#host.remove();
   }
 
@@ -150,10 +147,15 @@ class Inspector implements Context {
     view.onshow?.();
   }
 
-  say(text: string) {
-    this.#said.textContent = text;
-    clearTimeout(this.#saidTimer);
-    this.#saidTimer = setTimeout(() => { this.#said.textContent = ""; }, SAID_FOR);
+  /** Says whether something is held over it that can be dropped. */
+  markDrop(isOver: boolean) {
+    this.#root.querySelector(".drop")?.toggleAttribute("data-over", isOver);
+  }
+
+  say(text: string, isError = false) {
+    this.#said.replaceChildren(data(text));
+    this.window.clearTimeout(this.#saidTimer);
+    this.#saidTimer = this.window.setTimeout(() => { this.#said.replaceChildren(); }, isError ? ERROR_SAID_FOR : SAID_FOR);
   }
 
   /** Asks for the store's numbers, again and again. */
@@ -169,7 +171,7 @@ class Inspector implements Context {
       this.#title.replaceChildren(h("span", { class: "error", role: "alert" }, messageOf(error)));
       this.stats = undefined;
     }
-    if (!this.#end.signal.aborted) this.#timer = setTimeout(() => void this.#look(), LOOK_AGAIN);
+    if (!this.#end.signal.aborted) this.#timer = this.window.setTimeout(() => void this.#look(), LOOK_AGAIN);
   }
 
   #tell(stats: InspectorStats) {
@@ -193,6 +195,7 @@ class Inspector implements Context {
       if (!FILTERED.includes(this.#view)) this.show("log");
       this.#bar.focus();
     } else if (event.key === "?") this.#help.showModal();
+    else if (event.key === "o" && this.#file) this.#file.click();
     else if (/^[1-7]$/.test(event.key)) {
       this.show(VIEWS[Number(event.key) - 1]![0]);
       this.#views.get(this.#view)?.focus?.();

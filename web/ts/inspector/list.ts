@@ -10,6 +10,8 @@ const SPARE_ROWS = 3;
 
 export interface ListOptions {
   label: string;
+  /** Where the list is shown. */
+  window: Window & typeof globalThis;
   rowHeight: number;
   /** Makes a row. */
   render(index: number): HTMLElement;
@@ -33,7 +35,7 @@ export class VirtualList {
   #lastScroll = 0;
   #current = -1;
   #frame = 0;
-  #settle: ReturnType<typeof setTimeout> | undefined;
+  #settle = 0;
 
   constructor(options: ListOptions) {
     this.#options = options;
@@ -41,7 +43,7 @@ export class VirtualList {
       class: "list", tabindex: 0, role: "listbox", "aria-label": options.label,
       onscroll: () => this.#scrolled(), onkeydown: (event: KeyboardEvent) => this.#key(event),
     }, this.#layer, this.#spacer);
-    new ResizeObserver(() => this.#draw()).observe(this.element);
+    new options.window.ResizeObserver(() => this.#draw()).observe(this.element);
   }
 
   get count() { return this.#count; }
@@ -106,16 +108,16 @@ export class VirtualList {
     } else {
       this.#top = Math.max(0, Math.min(this.#top + moved / this.#options.rowHeight, this.#topMax));
       // The scrollbar shows shares again once the wheel rests.
-      clearTimeout(this.#settle);
-      this.#settle = setTimeout(() => this.#moveTo(this.#top), 200);
+      const { window } = this.#options;
+      window.clearTimeout(this.#settle);
+      this.#settle = window.setTimeout(() => this.#moveTo(this.#top), 200);
     }
     this.#draw();
   }
 
   #later() {
     if (this.#frame) return;
-    const view = this.element.ownerDocument.defaultView ?? window;
-    this.#frame = view.requestAnimationFrame(() => { this.#frame = 0; this.#draw(); });
+    this.#frame = this.#options.window.requestAnimationFrame(() => { this.#frame = 0; this.#draw(); });
   }
 
   #draw() {

@@ -37,7 +37,7 @@ export class LogView implements View {
   constructor(context: Context) {
     this.#context = context;
     this.#list = new VirtualList({
-      label: "Events", rowHeight: 34,
+      label: "Events", window: context.window, rowHeight: 34,
       render: (index) => this.#row(index),
       onopen: (index) => {
         const row = this.#at(index);
@@ -269,7 +269,7 @@ export class LogView implements View {
         button.textContent = `${grouped(count)} events…`;
         ({ next: after, isDone } = page);
       }
-      save("events.jsonl", parts, "application/x-ndjson");
+      save(this.#context.window, "events.jsonl", parts, "application/x-ndjson");
       this.#context.say(`${counted(count, "event")} saved, ${bytesText(parts.reduce((sum, { length }) => sum + length, 0))}.`);
     } catch (error) {
       this.#context.say(messageOf(error));
@@ -280,9 +280,18 @@ export class LogView implements View {
   }
 }
 
-/** An event as a line of JSON; a JSON payload stands in it as it was written. */
+/** An event as a line of JSON. A JSON payload stands in it as it was read, any other in hex, as `payloadHex`. */
 function lineOf({ payloadText, preview: _, time, ...row }: EventRow): string {
-  const head = JSON.stringify({ ...row, time: new Date(time).toISOString() }).slice(0, -1);
-  return payloadText === undefined ? `${head}}\n` : `${head},"payload":${payloadText.replaceAll("\n", " ")}}\n`;
+  const date = new Date(time);
+  const head = JSON.stringify({ ...row, time: Number.isNaN(+date) ? time : date.toISOString() }).slice(0, -1);
+  if (payloadText === undefined) return `${head}}\n`;
+  try {
+    JSON.parse(payloadText);
+  } catch {
+    // It says that it is JSON, and is not.
+    return `${head},"payloadText":${JSON.stringify(payloadText)}}\n`;
+  }
+  // Breaks of lines stand only between the parts of a JSON text.
+  return `${head},"payload":${payloadText.replaceAll(/[\r\n]/g, " ")}}\n`;
 }
 

@@ -10,6 +10,33 @@ const OPEN_DEPTH = 2;
 const HEX_ROW = 16;
 const HEX_STEP = 2048;
 
+/** A number that JavaScript can't hold, as it was written. */
+class Written {
+  constructor(readonly text: string) {}
+}
+
+/** Reads JSON so that no number is shown as another one. */
+export function parseJson(text: string): unknown {
+  const reviver = (_: string, value: unknown, context?: { source?: string }) => {
+    const source = context?.source;
+    return typeof value === "number" && source !== undefined && isOther(value, source) ? new Written(source) : value;
+  };
+  try {
+    return JSON.parse(text, reviver);
+  } catch (error) {
+    // A reviver does not reach as deep as the parser itself.
+    if (error instanceof RangeError) return JSON.parse(text);
+    throw error;
+  }
+}
+
+/** Whether a number means something else than what was written: `1e2` and `100.0` do not. */
+function isOther(value: number, source: string): boolean {
+  if (Math.abs(value) <= Number.MAX_SAFE_INTEGER && source.length <= 16) return false;
+  const digits = (text: string) => text.toLowerCase().replace(/^-|\.|e.*$/g, "").replace(/^0+|0+$/g, "");
+  return digits(source) !== digits(String(value));
+}
+
 /** A value of JSON as a tree. */
 export function jsonTree(value: unknown): HTMLElement {
   return h("div", { class: "tree" }, branch(undefined, value, 0));
@@ -17,7 +44,7 @@ export function jsonTree(value: unknown): HTMLElement {
 
 function branch(name: string | undefined, value: unknown, depth: number): HTMLElement {
   const key = name === undefined ? undefined : h("span", { class: "key" }, data(name, { max: 200 }), ": ");
-  if (typeof value !== "object" || value === null) return h("div", { class: "leaf" }, key, leaf(value));
+  if (typeof value !== "object" || value === null || value instanceof Written) return h("div", { class: "leaf" }, key, leaf(value));
   const entries = Array.isArray(value) ? value.map((item, at) => [String(at), item] as const) : Object.entries(value);
   const [open, close] = Array.isArray(value) ? ["[", "]"] : ["{", "}"];
   if (entries.length === 0) return h("div", { class: "leaf" }, key, open + close);
@@ -40,6 +67,7 @@ function branch(name: string | undefined, value: unknown, depth: number): HTMLEl
 }
 
 function leaf(value: unknown): HTMLElement {
+  if (value instanceof Written) return h("span", { class: "value number" }, longText(value.text));
   if (typeof value !== "string") return h("span", { class: `value ${value === null ? "null" : typeof value}` }, String(value));
   return h("span", { class: "value string" }, "“", longText(value), "”");
 }

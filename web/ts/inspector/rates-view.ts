@@ -3,9 +3,11 @@
 import uPlot from "uplot";
 import type { Context, View } from "./context.js";
 import { counted, grouped, h, isAbort, messageOf, timeText } from "./dom.js";
+import { Histogram } from "./histogram.js";
 import type { Rates } from "./source.js";
 
-const BUCKET_WIDTH = 6;
+const PART_WIDTH = 6;
+const PARTS = { least: 40, most: 400 };
 
 export class RatesView implements View {
   readonly element: HTMLElement;
@@ -16,14 +18,15 @@ export class RatesView implements View {
   #rates: Rates | undefined;
   #request = new AbortController();
   #shown = "";
+  #isHeard = false;
 
   constructor(context: Context) {
     this.#context = context;
     this.element = h("section", { class: "view rates-view", "aria-label": "Rates", tabindex: 0 },
       h("div", { class: "bar" }, this.#said), this.#place,
       h("p", { class: "hint" }, "Mark a part with the mouse to filter by its time."));
-    new ResizeObserver(() => this.#draw()).observe(this.#place);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
+    new context.window.ResizeObserver(() => this.#draw()).observe(this.#place);
+    context.window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
   }
 
   onshow() {
@@ -40,8 +43,7 @@ export class RatesView implements View {
     this.#shown = shown;
     this.#said.textContent = "Counting…";
     try {
-      const buckets = Math.max(20, Math.min(400, Math.floor((this.#place.clientWidth || 800) / BUCKET_WIDTH)));
-      this.#rates = await this.#context.source.rates(this.#context.filter, buckets, signal);
+      this.#rates = await this.#count(signal);
       if (signal.aborted) return;
       this.#said.textContent = this.#rates ? wordsOf(this.#rates) : "No event matches the filter";
       this.#draw();
@@ -50,20 +52,45 @@ export class RatesView implements View {
     }
   }
 
+  /** The plot hears of a mouse that is let go only in the window that its code runs in. */
+  #hearMouse() {
+    const { document: shown } = this.#context.window;
+    if (shown === document || this.#isHeard) return;
+    this.#isHeard = true;
+    shown.addEventListener("mouseup", (event) => document.dispatchEvent(new MouseEvent("mouseup", event)));
+  }
+
+  async #count(signal: AbortSignal): Promise<Rates | undefined> {
+    const { source, filter } = this.#context;
+    const parts = Math.max(PARTS.least, Math.min(PARTS.most, Math.floor((this.#place.clientWidth || 800) / PART_WIDTH)));
+    const sum = new Histogram(parts);
+    let lookedAt = 0;
+    for (let after: number | undefined; ;) {
+      const page = await source.rates({ filter, parts, signal, ...(after === undefined ? {} : { after }) });
+      signal.throwIfAborted();
+      if (page.rates) sum.merge(page.rates);
+      if (page.isDone || page.next === undefined) return sum.rates();
+      after = page.next;
+      lookedAt += page.lookedAt;
+      this.#said.textContent = `Counting… ${grouped(lookedAt)} events`;
+    }
+  }
+
   #draw() {
     this.#plot?.destroy();
     this.#plot = undefined;
     const width = this.#place.clientWidth;
     if (!this.#rates || width === 0) return;
-    const { first, last, counts } = this.#rates;
-    const step = (last - first) / counts.length || 1000;
-    const times = counts.map((_, at) => (first + (at + 0.5) * step) / 1000);
+    const { stepUs, part, counts } = this.#rates;
+    const times = counts.map((_, at) => (part + at + 0.5) * stepUs / 1e6);
     const color = (name: string) => getComputedStyle(this.#place).getPropertyValue(name).trim();
     const axis = { stroke: color("--muted"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line"), width: 1 } };
     const paths = uPlot.paths.bars?.({ size: [0.9, 60, 1] });
     this.#plot = new uPlot({
       width, height: Math.max(200, Math.min(420, this.#place.clientHeight || 320)),
       legend: { show: true, live: true }, cursor: { drag: { x: true, y: false, setScale: false }, points: { show: false } },
+      // To the ends of the outer parts, so that none is cut.
+      scales: { x: { range: () => [part * stepUs / 1e6, (part + counts.length) * stepUs / 1e6] } },
       axes: [axis, { ...axis, size: 60, values: (_, values) => values.map((value) => (Number.isInteger(value) ? grouped(value) : "")) }],
       series: [{ label: "Time", value: (_, value) => (value === null ? "" : timeText(value * 1000)) }, {
         label: "Events", stroke: color("--accent"), fill: color("--accent"), width: 0, points: { show: false }, ...(paths ? { paths } : {}),
@@ -76,25 +103,22 @@ export class RatesView implements View {
         this.#context.setFilter({ ...this.#context.filter, since: at(left), until: at(left + width) });
       }] },
     }, [times, counts], this.#place);
+    this.#hearMouse();
     this.#plot.root.querySelector("canvas")?.setAttribute("role", "img");
     this.#plot.root.querySelector("canvas")?.setAttribute("aria-label", wordsOf(this.#rates));
   }
 }
 
-function wordsOf({ first, last, counts }: Rates): string {
+function wordsOf({ firstUs, lastUs, stepUs, part, counts }: Rates): string {
   const total = counts.reduce((sum, count) => sum + count, 0);
   const most = counts.reduce((most, count) => Math.max(most, count), 0);
-  const step = (last - first) / counts.length;
-  const at = first + counts.indexOf(most) * step;
-  return `${counted(total, "event")} from ${timeText(first)} to ${timeText(last)}, at most ${grouped(most)} within ${spanText(step)}, at ${timeText(at)}`;
+  const at = (part + counts.indexOf(most)) * stepUs;
+  return `${counted(total, "event")} from ${timeText(firstUs / 1000)} to ${timeText(lastUs / 1000)}, at most ${grouped(most)} within ${spanText(stepUs / 1000)}, from ${timeText(at / 1000)}`;
 }
 
 function spanText(ms: number): string {
   const units: [number, string][] = [[86_400_000, "day"], [3_600_000, "hour"], [60_000, "minute"], [1000, "second"]];
-  for (const [size, name] of units) {
-    if (ms < size) continue;
-    const count = Math.round(ms / size * 10) / 10;
-    return `${count} ${name}${count === 1 ? "" : "s"}`;
-  }
-  return `${Math.round(ms * 1000) / 1000} ms`;
+  const [size, name] = units.find(([size]) => ms >= size) ?? [1, "ms"];
+  const count = ms / size;
+  return name === "ms" ? `${count} ms` : counted(count, name);
 }

@@ -2,15 +2,30 @@
 // The frame is a page of its own where one is given, because a page's own policy holds for what it
 // writes itself; else it is written here.
 
+import type { StoredEvent } from "../types.js";
 import { h } from "./dom.js";
+import type { Projection } from "./source.js";
 
 /** How long a step may take, in milliseconds. */
 const PATIENCE = 10_000;
 /** How many events lie between two states that are kept. */
 const SNAPSHOT_STEP = 64;
 
+/** What shows the state at a moment. */
+export interface States {
+  /** Runs over all events once; how many they are. */
+  load(): Promise<number>;
+  /** The state after so many events, as JSON. */
+  stateAt(at: number): Promise<string>;
+  close(): void;
+}
+
 /** What a state comes from: an event without what only the store needs. */
 export type ReducerEvent = Record<string, unknown>;
+
+/** What JSON has no word for, as something that it has. It is text, as the worker below is. */
+const plain = `(_, value) => typeof value === "bigint" ? String(value)
+  : value instanceof Map ? Object.fromEntries(value) : value instanceof Set ? [...value] : value`;
 
 // Runs in the worker. It is text, because bundlers change functions.
 const WORKER = `"use strict";
@@ -18,6 +33,7 @@ const STEP = ${SNAPSHOT_STEP};
 let events = [];
 let snapshots = [];
 let reduce;
+const plain = ${plain};
 const step = (state, at) => {
   try {
     return reduce(state, structuredClone(events[at]));
@@ -40,7 +56,7 @@ const stateAt = (count) => {
   const nearest = Math.floor(count / STEP);
   let state = structuredClone(snapshots[nearest]);
   for (let at = nearest * STEP; at < count; at++) state = step(state, at);
-  return { state: JSON.stringify(state) ?? "undefined" };
+  return { state: JSON.stringify(state, plain) ?? "undefined" };
 };
 onmessage = ({ data: { port } }) => {
   port.onmessage = ({ data }) => {
@@ -63,13 +79,54 @@ const POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' blo
 /** The page in which reducers run. */
 export const REDUCER_PAGE = `<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${POLICY}"><title>Reducer</title><script>${FRAME_SCRIPT}</script>`;
 
-/** One reducer over some events. */
-export class Reducer {
+/** A projection of the page's own over some events: trusted as the page is, so it runs here. */
+export class OwnStates implements States {
+  readonly #projection: Projection;
+  readonly #events: readonly StoredEvent[];
+
+  constructor(projection: Projection, events: readonly StoredEvent[]) {
+    this.#projection = projection;
+    this.#events = events;
+  }
+
+  async load() {
+    this.#fold(this.#events.length);
+    return this.#events.length;
+  }
+
+  async stateAt(at: number) {
+    const plain = (_: string, value: unknown) => (typeof value === "bigint" ? String(value)
+      : value instanceof Map ? Object.fromEntries(value) : value instanceof Set ? [...value] : value);
+    return JSON.stringify(this.#fold(at), plain) ?? "undefined";
+  }
+
+  close() {}
+
+  #fold(count: number): unknown {
+    const { initialState, evolve } = this.#projection;
+    let state = typeof initialState === "function" ? initialState() : initialState;
+    this.#events.slice(0, count).forEach((event, at) => {
+      try {
+        state = evolve(state, event);
+      } catch (error) {
+        throw new Error(`event ${at + 1} of ${this.#events.length}: ${error}`);
+      }
+    });
+    return state;
+  }
+}
+
+/** A reducer that was pasted over some events. */
+export class PastedStates implements States {
+  readonly #source: string;
+  readonly #events: readonly ReducerEvent[];
   readonly #frame: HTMLIFrameElement;
   readonly #port: Promise<MessagePort>;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(place: HTMLElement, url: string | undefined) {
+  constructor(place: HTMLElement, url: string | undefined, source: string, events: readonly ReducerEvent[]) {
+    this.#source = source;
+    this.#events = events;
     this.#frame = h("iframe", { sandbox: "allow-scripts", hidden: true, title: "Reducer", ...(url ? { src: url } : { srcdoc: REDUCER_PAGE }) });
     this.#port = new Promise((resolve) => {
       this.#frame.addEventListener("load", () => {
@@ -81,12 +138,10 @@ export class Reducer {
     place.append(this.#frame);
   }
 
-  /** Runs the reducer over all events once; how many they were. */
-  async load(source: string, events: readonly ReducerEvent[]): Promise<number> {
-    return (await this.#ask({ source, events }) as { count: number }).count;
+  async load(): Promise<number> {
+    return (await this.#ask({ source: this.#source, events: this.#events }) as { count: number }).count;
   }
 
-  /** The state after so many events, as JSON. */
   async stateAt(at: number): Promise<string> {
     return (await this.#ask({ at }) as { state: string }).state;
   }

@@ -1,6 +1,8 @@
 // What the inspector asks of a store, wherever that is. Sequences are numbers here: they are shown
 // and compared, and 2^53 events are more than anybody looks at.
 
+import type { LiveOptions, StoredEvent } from "../types.js";
+
 /** Which events: those that pass every filter given. */
 export interface Filter {
   /** An entity and all within it. */
@@ -43,6 +45,8 @@ export interface EventRow {
   preview?: string;
   /** The payload, where it was asked for and is JSON. */
   payloadText?: string;
+  /** The payload in hex, where it was asked for and is none. */
+  payloadHex?: string;
   hash?: string;
   previousHash?: string;
 }
@@ -51,7 +55,7 @@ export interface EventRow {
 export interface EventDetail extends EventRow {
   payloadVersion: number;
   isErased: boolean;
-  /** The first bytes of a payload that is no JSON. */
+  /** The first bytes of a payload that is no JSON, whatever it says of itself. */
   payloadBytes?: Uint8Array;
   flags: number;
   /** Its place in causal order, in words. */
@@ -80,6 +84,13 @@ export interface SegmentRow {
   firstSequence: number;
   events: number;
   bytes: number;
+}
+
+/** A tab that has the store open. */
+export interface TabRow {
+  /** As the browser names it. */
+  id: string;
+  isLeader: boolean;
 }
 
 /** Numbers about the store. */
@@ -119,12 +130,36 @@ export interface EventsRequest {
   signal?: AbortSignal;
 }
 
+/** Events in equal parts of time, in microseconds since 1970. */
 export interface Rates {
-  /** The time of the first event and the last, in milliseconds since 1970. */
-  first: number;
-  last: number;
-  /** Events in each of as many equal parts of that time. */
+  /** The time of the first event and the last. */
+  firstUs: number;
+  lastUs: number;
+  /** How long a part is. */
+  stepUs: number;
+  /** The number of the first part: it begins at so many times `stepUs`. */
+  part: number;
+  /** How many events each part has. */
   counts: number[];
+}
+
+export interface RatesPage {
+  /** Of what was looked at; `undefined` where nothing of that matches. */
+  rates?: Rates;
+  /** What to give as `after` for the next page. */
+  next?: number;
+  isDone: boolean;
+  /** How many events were looked at. */
+  lookedAt: number;
+}
+
+export interface RatesRequest {
+  filter: Filter;
+  /** Only events behind this sequence. */
+  after?: number;
+  /** At most so many parts. */
+  parts: number;
+  signal?: AbortSignal;
 }
 
 export interface VerifyState {
@@ -138,7 +173,12 @@ export interface VerifyState {
   faults?: readonly { kind: string; count: number; file: string; offset: number; expected: string; found: string }[];
   /** Whether all of it was looked at. */
   isComplete?: boolean;
+  /** Why it could not go on. */
+  error?: string;
 }
+
+/** A projection of the page's own: what `liveProjection` and `aggregate` take. */
+export type Projection<S = any, P = any> = Pick<LiveOptions<S, P>, "region" | "initialState" | "evolve">;
 
 /** A store as the inspector sees it. Nothing here changes anything. */
 export interface InspectorSource {
@@ -156,26 +196,19 @@ export interface InspectorSource {
   chain(id: string, limit: number, signal?: AbortSignal): Promise<{ events: EventRow[]; end: "genesis" | "limit" | { pruned: number } }>;
   /** An event with its causes and effects, or with all that it belongs to. */
   graph(id: string, of: "causes" | "correlation", limit: number, signal?: AbortSignal): Promise<{ events: EventRow[]; isCut: boolean }>;
-  rates(filter: Filter, buckets: number, signal?: AbortSignal): Promise<Rates | undefined>;
+  /** When events were, page by page: `Histogram` adds the pages up. */
+  rates(request: RatesRequest): Promise<RatesPage>;
   /** Missing where the source can't prove the store. */
   readonly verify?: { start(): Promise<VerifyState>; state(): Promise<VerifyState>; stop(): Promise<VerifyState> };
   /** What this tab has to do with the store, where there are tabs. */
   status?(): readonly (readonly [name: string, value: string])[];
+  /** The tabs that have the store open, where that can be told. */
+  tabs?(): Promise<readonly TabRow[]>;
+  /** Projections of the page's own, by name, and the events that they are made of. */
+  readonly projections?: Readonly<Record<string, Projection>>;
+  stored?(which: Filter | Projection, signal?: AbortSignal): AsyncIterable<StoredEvent>;
+  /** Ends what only this view needs. */
+  close?(): Promise<void>;
   /** The page in which pasted reducers run, where the page's own policy forbids them. */
   readonly reducerUrl?: string;
-}
-
-/** How many events fall into each of `buckets` equal parts of their time. */
-export function ratesOf(times: readonly number[], buckets: number): Rates | undefined {
-  if (times.length === 0) return undefined;
-  let first = Infinity;
-  let last = -Infinity;
-  for (const time of times) {
-    if (time < first) first = time;
-    if (time > last) last = time;
-  }
-  const counts = new Array<number>(buckets).fill(0);
-  const span = last - first || 1;
-  for (const time of times) counts[Math.min(Math.floor((time - first) / span * buckets), buckets - 1)]!++;
-  return { first, last, counts };
 }

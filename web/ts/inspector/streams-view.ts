@@ -24,7 +24,7 @@ export class StreamsView implements View {
   constructor(context: Context) {
     this.#context = context;
     this.#list = new VirtualList({
-      label: "Streams", rowHeight: 34, render: (index) => this.#row(index),
+      label: "Streams", window: context.window, rowHeight: 34, render: (index) => this.#row(index),
       onopen: (index) => {
         const stream = this.#at(index);
         if (stream) context.setFilter({ stream: stream.entity }, "log");
@@ -33,8 +33,9 @@ export class StreamsView implements View {
         for (let page = Math.floor(first / PAGE); page * PAGE < last; page++) void this.#load(page);
       },
     });
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    this.#text.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(() => this.#reset(), REST); });
+    let timer = 0;
+    const { window } = context;
+    this.#text.addEventListener("input", () => { window.clearTimeout(timer); timer = window.setTimeout(() => this.#reset(), REST); });
     this.#order.addEventListener("change", () => this.#reset());
     this.element = h("section", { class: "view", "aria-label": "Streams" },
       h("div", { class: "bar" }, this.#said, h("span", { class: "space" }),

@@ -20,11 +20,11 @@ export class VerifyView implements View {
 
   constructor(context: Context) {
     this.#context = context;
-    const intro = context.source.verify
-      ? h("p", {}, "Every byte of every segment: checksums, hash chains, indexes held against the events.")
-      : h("p", {}, "This view can’t run the proof of a browser’s store yet: `await store.verify()` does. What is read here is checked: no event is shown whose checksum is wrong, and the chain of a stream is checked where an event shows it.");
+    const words = context.source.verify
+      ? "Every byte of every segment: checksums, hash chains, indexes held against the events."
+      : "This source can’t be verified here.";
     this.element = h("section", { class: "view verify-view", "aria-label": "Verify" },
-      h("div", { class: "prose", tabindex: 0 }, intro, context.source.verify && this.#start, this.#bar, this.#said, this.#found));
+      h("div", { class: "prose", tabindex: 0 }, h("p", {}, words), context.source.verify && this.#start, this.#bar, this.#said, this.#found));
   }
 
   async #toggle() {
@@ -34,20 +34,25 @@ export class VerifyView implements View {
       this.#found.replaceChildren();
       this.#show(await verify.start());
       while (this.#isRunning) {
-        await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN));
+        await new Promise((resolve) => this.#context.window.setTimeout(resolve, LOOK_AGAIN));
         this.#show(await verify.state());
       }
     } catch (error) {
-      this.#isRunning = false;
-      this.#bar.hidden = true;
-      this.#start.textContent = "Verify";
-      this.#said.className = "verdict is-bad";
-      this.#said.textContent = messageOf(error);
+      this.#fail(messageOf(error));
     }
   }
 
+  #fail(message: string) {
+    this.#isRunning = false;
+    this.#bar.hidden = true;
+    this.#start.textContent = "Verify";
+    this.#said.className = "verdict is-bad";
+    this.#said.textContent = message;
+  }
+
   #show(state: VerifyState) {
-    const { bytesDone, bytes, isWhole, isComplete, counted = [], faults = [] } = state;
+    const { bytesDone, bytes, isWhole, isComplete, counted = [], faults = [], error } = state;
+    if (error !== undefined) return this.#fail(error);
     this.#isRunning = state.isRunning;
     this.#start.textContent = state.isRunning ? "Stop" : "Verify again";
     this.#bar.hidden = false;
@@ -59,7 +64,7 @@ export class VerifyView implements View {
     }
     const isStopped = isComplete === false && faults.length === 0;
     this.#said.className = `verdict ${isWhole ? "is-good" : isStopped ? "" : "is-bad"}`;
-    this.#said.textContent = isWhole ? "✓ Whole" : isStopped ? "Stopped before the end; what was looked at is whole" : "✗ Damaged: copy the directory before anything else, then restore a backup";
+    this.#said.textContent = isWhole ? "✓ Whole" : isStopped ? `Stopped before the end${counted.length > 0 ? "; what was looked at is whole" : ""}` : "✗ Damaged: keep what is there as it is, and restore a backup";
     this.#found.replaceChildren(
       h("dl", { class: "fields" }, ...counted.flatMap(([name, value]) => [h("dt", {}, NAMES[name] ?? name), h("dd", {}, name === "bytes" ? bytesText(value) : grouped(value))])),
       ...faults.map(({ kind, count, file, offset, expected, found }) => h("div", { class: "fault" },

@@ -17,7 +17,7 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// The directory of the store, the same as --store
+    /// The directory of the store, in place of --store
     #[arg(value_name = "PATH")]
     pub(crate) path: Option<PathBuf>,
     /// The port on 127.0.0.1; by default one that is free

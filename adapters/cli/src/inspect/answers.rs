@@ -38,6 +38,9 @@ pub(super) struct Row {
     /// The whole payload as text, where it was asked for and is JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload_text: Option<String>,
+    /// The same in hex, where it is no text of JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload_hex: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hash: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +57,9 @@ impl Row {
         let payload = event.payload();
         let format = header.payload_format();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-        let is_told = with_payload && format == PayloadFormat::Json;
+        let told = payload.filter(|_| with_payload);
+        let payload_text = told.filter(|_| format == PayloadFormat::Json).and_then(text);
+        let payload_hex = told.filter(|_| payload_text.is_none()).map(hex);
         Row {
             sequence: event.sequence().get(),
             id: header.id(),
@@ -69,7 +74,8 @@ impl Row {
             format: Some(format),
             bytes: payload.map(<[u8]>::len),
             preview: payload.map(preview),
-            payload_text: payload.filter(|_| is_told).and_then(text),
+            payload_text,
+            payload_hex,
             hash: None,
             previous_hash: None,
         }
@@ -91,6 +97,7 @@ impl Row {
             bytes: None,
             preview: None,
             payload_text: None,
+            payload_hex: None,
             hash: None,
             previous_hash: None,
         }
@@ -114,13 +121,15 @@ impl Row {
             bytes: event.payload.bytes().map(<[u8]>::len),
             preview: event.payload.bytes().map(preview),
             payload_text: None,
+            payload_hex: None,
             hash: Some(event.event_hash().to_string()),
             previous_hash: Some(header.prev_hash.to_string()),
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.payload_text.as_ref().map_or(0, String::len)
+        let told = self.payload_text.as_ref().or(self.payload_hex.as_ref());
+        told.map_or(0, String::len)
     }
 }
 
@@ -142,8 +151,9 @@ pub(super) struct Detail {
     metadata_hex: Option<String>,
     content_hash: String,
     is_erased: bool,
+    /// The first bytes of a payload that is no JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
-    payload_hex: Option<String>,
+    payload_start_hex: Option<String>,
     record: Record,
 }
 
@@ -183,7 +193,7 @@ impl Detail {
             metadata_hex: event.metadata.as_deref().map(hex),
             content_hash: event.content_hash().to_string(),
             is_erased: event.payload.is_erased(),
-            payload_hex: payload.filter(|_| !is_json).map(|bytes| hex(shown(bytes))),
+            payload_start_hex: payload.filter(|_| !is_json).map(|bytes| hex(shown(bytes))),
             record: Record {
                 file: record.file.to_string(),
                 offset: record.offset,

@@ -2,9 +2,11 @@
 //!
 //! Every answer is bounded: in events, in bytes, and in how many events are looked at for words.
 
+use crate::args::StreamOrder;
 use crate::failure::Failure;
 use crate::inspect::answers::{Detail, Row, name_of};
 use crate::inspect::filter::{FILTER_PARAMS, Filter};
+use crate::inspect::histogram::Histogram;
 use crate::inspect::params::Params;
 use crate::inspect::{Inspector, locked};
 use annals::{AncestorsEnd, CausalGraph, EventId, Sequence, StoreError};
@@ -21,8 +23,10 @@ const LOOKED_AT_MAX: u64 = 50_000;
 const LOOKED_AT_BYTES_MAX: usize = 64 << 20;
 /// Events of a graph, or of a chain.
 const GRAPH_EVENTS_MAX: usize = 2000;
-/// Columns of a plot.
-const BUCKETS_MAX: usize = 2000;
+/// Events of a chain that are held at once: their payloads may be large.
+const CHAIN_STEP: usize = 16;
+/// Parts of a plot.
+const PARTS_MAX: usize = 2000;
 
 /// What is sent back.
 pub(super) struct Answer {
@@ -144,15 +148,19 @@ impl Inspector {
 
     fn streams(&self, query: &str) -> Result<Answer, Refusal> {
         let params = Params::parse(query, &["text", "order", "offset", "limit"])?;
-        let order = params.choice("order", &["newest", "events", "name"])?;
-        let offset = params.value("offset")?.unwrap_or(0);
+        let order = match params.choice("order", &["newest", "events", "name"])? {
+            "events" => StreamOrder::Events,
+            "name" => StreamOrder::Name,
+            _ => StreamOrder::Newest,
+        };
+        let offset: usize = params.value("offset")?.unwrap_or(0);
         let limit = params.count("limit", 200, PAGE_EVENTS_MAX)?;
         let reader = self.reader()?;
         let mut streams = locked(&self.streams);
         streams.update(&reader)?;
-        let (total, page) =
-            streams.page(params.text("text").unwrap_or_default(), order, offset, limit);
-        let streams = page.into_iter().map(|(entity, stream)| {
+        let found = streams.counts.sorted(params.text("text").unwrap_or_default(), order);
+        let total = found.len();
+        let streams = found.into_iter().skip(offset).take(limit).map(|(entity, stream)| {
             json!({
                 "entity": entity,
                 "events": stream.events,
@@ -230,14 +238,23 @@ impl Inspector {
         let params = Params::parse(query, &["id", "limit"])?;
         let limit = params.count("limit", 100, GRAPH_EVENTS_MAX)?;
         let reader = self.reader()?;
-        let walk = reader.walk_ancestors(id_needed(&params)?, limit)?;
-        let end = match walk.end {
-            AncestorsEnd::Genesis => json!("genesis"),
-            AncestorsEnd::Pruned { version } => json!({ "pruned": version.get() }),
-            _ => json!("limit"),
+        let mut next = id_needed(&params)?;
+        let mut rows: Vec<Row> = Vec::new();
+        let end = loop {
+            // Each step begins with the event that the one before has ended with.
+            let known = usize::from(!rows.is_empty());
+            let step = (limit - rows.len()).min(CHAIN_STEP) + known;
+            let walk = reader.walk_ancestors(next, step)?;
+            let found = walk.events.iter().skip(known);
+            rows.extend(found.map(|event| Row::of_link(event, &reader)));
+            match (walk.end, walk.events.last()) {
+                (AncestorsEnd::Genesis, _) => break json!("genesis"),
+                (AncestorsEnd::Pruned { version }, _) => break json!({ "pruned": version.get() }),
+                (_, Some(last)) if rows.len() < limit => next = last.id(),
+                _ => break json!("limit"),
+            }
         };
-        let events = walk.events.iter().map(|event| Row::of_link(event, &reader));
-        Answer::json(&json!({ "events": events.collect::<Vec<_>>(), "end": end }))
+        Answer::json(&json!({ "events": rows, "end": end }))
     }
 
     fn graph(&self, query: &str) -> Result<Answer, Refusal> {
@@ -255,28 +272,37 @@ impl Inspector {
     }
 
     fn rates(&self, query: &str) -> Result<Answer, Refusal> {
-        let params = Params::parse(query, &[&FILTER_PARAMS[..], &["buckets"]].concat())?;
-        let buckets = params.count("buckets", 200, BUCKETS_MAX)?;
+        let params = Params::parse(query, &[&FILTER_PARAMS[..], &["after", "parts"]].concat())?;
+        let mut histogram = Histogram::new(params.count("parts", 200, PARTS_MAX)?);
         let reader = self.reader()?;
         let filter = Filter::of(&params, &reader)?;
-        let mut times = Vec::new();
-        let mut query = reader.query(&filter.region);
-        while let Some(time) =
-            query.next_with(|event| filter.matches(event).then(|| event.header().timestamp_us()))?
-        {
-            times.extend(time);
-        }
-        let (first, last) = (times.iter().min().copied(), times.iter().max().copied());
-        let mut counts = vec![0_u64; if times.is_empty() { 0 } else { buckets }];
-        let first_us = first.unwrap_or(0);
-        let span = i128::from(last.unwrap_or(0)) - i128::from(first_us) + 1;
-        for time in &times {
-            let at = (i128::from(*time) - i128::from(first_us)) * buckets as i128 / span;
-            if let Some(count) = usize::try_from(at).ok().and_then(|at| counts.get_mut(at)) {
-                *count += 1;
+        let after: Option<Sequence> = params.value("after")?.map(Sequence::new);
+        let (mut next, mut looked_at, mut bytes_looked_at) = (after, 0, 0);
+        let mut is_done = true;
+        if let Some(region) = filter.behind(after, false) {
+            let mut events = reader.query(&region);
+            while let Some((sequence, time, len)) = events.next_with(|event| {
+                let time = filter.matches(event).then(|| event.header().timestamp_us());
+                (event.sequence(), time, event.payload().map_or(0, <[u8]>::len))
+            })? {
+                next = Some(sequence);
+                looked_at += 1;
+                bytes_looked_at += len;
+                time.into_iter().for_each(|time| histogram.add(time));
+                if looked_at >= LOOKED_AT_MAX || bytes_looked_at >= LOOKED_AT_BYTES_MAX {
+                    is_done = false;
+                    break;
+                }
             }
         }
-        Answer::json(&json!({ "firstUs": first, "lastUs": last, "counts": counts }))
+        let mut told = json!({ "isDone": is_done, "lookedAt": looked_at });
+        if let Some(next) = next {
+            told["next"] = next.get().into();
+        }
+        if let Some(rates) = histogram.rates() {
+            told["rates"] = json!(rates);
+        }
+        Answer::json(&told)
     }
 
     fn verify(&self, method: &Method, query: &str) -> Result<Answer, Refusal> {

@@ -1,26 +1,16 @@
 //! The streams with what they hold, counted once and then brought up to date.
 
-use annals::{EventKind, FsStorage, Reader, Region, Sequence, StoreError};
-use std::cmp::Reverse;
-use std::collections::HashMap;
-
-/// What is shown of a stream.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Stream {
-    pub(super) events: u64,
-    pub(super) version: u64,
-    pub(super) sequence: u64,
-    pub(super) timestamp_us: i64,
-    pub(super) kind: EventKind,
-}
+use crate::stream_counts::StreamCounts;
+use annals::{FsStorage, Reader, Region, Sequence, StoreError};
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    by_entity: HashMap<String, Stream>,
+    pub(super) counts: StreamCounts,
     /// Every event before it is counted.
     end: Sequence,
-    events: u64,
+    /// First sequences and bytes of the segments as they were then.
+    segments: Vec<(Sequence, u64)>,
 }
 
 impl Streams {
@@ -30,9 +20,14 @@ impl Streams {
     ///
     /// Storage errors and corruption.
     pub(super) fn update(&mut self, reader: &Reader<FsStorage>) -> Result<(), StoreError> {
+        let segments: Vec<_> = reader.segment_bytes().collect();
+        // Events go only with the segments that they are in. Only the newest grows, and a look at
+        // the indexes of all is for where more than that is another.
+        let may_have_gone = !is_grown(&self.segments, &segments);
+        self.segments = segments;
         self.count(reader)?;
-        if self.events != reader.stats()?.events {
-            *self = Streams::default();
+        if may_have_gone && self.counts.events() != reader.stats()?.events {
+            *self = Streams { segments: std::mem::take(&mut self.segments), ..Streams::default() };
             self.count(reader)?;
         }
         Ok(())
@@ -40,45 +35,42 @@ impl Streams {
 
     fn count(&mut self, reader: &Reader<FsStorage>) -> Result<(), StoreError> {
         let mut query = reader.query(&Region::all()).starting_at(self.end);
-        let (by_entity, events) = (&mut self.by_entity, &mut self.events);
-        let mut add = |event: &annals::EventRef<'_>| {
-            let header = event.header();
-            let stream = Stream {
-                events: 1,
-                version: header.version().get(),
-                sequence: event.sequence().get(),
-                timestamp_us: header.timestamp_us(),
-                kind: header.kind(),
-            };
-            *events += 1;
-            match by_entity.get_mut(header.entity()) {
-                Some(known) => *known = Stream { events: known.events + 1, ..stream },
-                None => {
-                    by_entity.insert(header.entity().into(), stream);
-                }
-            }
-        };
-        while query.next_with(&mut add)?.is_some() {}
+        let counts = &mut self.counts;
+        while query.next_with(|event| counts.add(event))?.is_some() {}
         self.end = reader.end();
         Ok(())
     }
+}
 
-    /// The streams whose names hold a text, in an order: how many there are, and some of them.
-    pub(super) fn page(
-        &self,
-        text: &str,
-        order: &str,
-        offset: usize,
-        limit: usize,
-    ) -> (usize, Vec<(&str, Stream)>) {
-        let all = self.by_entity.iter().filter(|(entity, _)| entity.contains(text));
-        let mut found: Vec<_> = all.map(|(entity, stream)| (entity.as_str(), *stream)).collect();
-        match order {
-            "name" => found.sort_unstable_by_key(|(entity, _)| *entity),
-            "events" => found.sort_unstable_by_key(|(entity, s)| (Reverse(s.events), *entity)),
-            _ => found.sort_unstable_by_key(|(_, stream)| Reverse(stream.sequence)),
+/// Whether segments are the same but for the newest one, which may have grown.
+fn is_grown(before: &[(Sequence, u64)], now: &[(Sequence, u64)]) -> bool {
+    let (Some((last_before, before)), Some((last, now))) = (before.split_last(), now.split_last())
+    else {
+        return before.is_empty();
+    };
+    before == now && last_before.0 == last.0 && last_before.1 <= last.1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_that_is_sealed_replaced_or_smaller_is_looked_at() {
+        let segment = |first, bytes| (Sequence::new(first), bytes);
+        let before = [segment(0, 100), segment(7, 50)];
+        assert!(is_grown(&[], &before));
+        assert!(is_grown(&before, &before));
+        assert!(is_grown(&before, &[segment(0, 100), segment(7, 60)]));
+        for now in [
+            &[][..],
+            &[segment(0, 100)],
+            &[segment(0, 100), segment(7, 40)],
+            &[segment(0, 90), segment(7, 50)],
+            &[segment(0, 100), segment(8, 50)],
+            &[segment(0, 100), segment(7, 60), segment(9, 10)],
+        ] {
+            assert!(!is_grown(&before, now), "{now:?}");
         }
-        let total = found.len();
-        (total, found.into_iter().skip(offset).take(limit).collect())
     }
 }

@@ -1,6 +1,7 @@
 //! `annals inspect` as a browser and as a stranger meet it.
 
 use crate::runner::Bench;
+use annals::{Coordinate, EventKind, Payload, PayloadFormat, Store, StoreConfig};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -259,10 +260,14 @@ fn streams_rates_and_segments_are_counted() {
     assert_eq!(entities("streams"), "\"order:1\"=3\"order:2\"=1");
     assert_eq!(entities("streams?order=name&offset=1"), "\"order:2\"=1");
     assert_eq!(entities("streams?text=2&order=events"), "\"order:2\"=1");
-    let rates = ask("rates?buckets=2");
-    assert_eq!(rates["counts"], serde_json::json!([3, 1]));
+    let told = ask("rates?parts=4");
+    let rates = &told["rates"];
+    assert_eq!(rates["counts"], serde_json::json!([2, 1, 1]));
+    assert_eq!(rates["stepUs"], 86_400_000_000_i64);
     assert_eq!(rates["firstUs"], 1_704_103_200_000_000_i64);
-    assert_eq!(ask("rates?scope=nowhere")["counts"], serde_json::json!([]));
+    assert_eq!((&told["isDone"], &told["next"]), (&true.into(), &3.into()));
+    assert_eq!(ask("rates?after=1")["rates"]["counts"].as_array().unwrap().len(), 145);
+    assert!(ask("rates?scope=nowhere")["rates"].is_null());
     let stats = ask("stats");
     assert_eq!(stats["segments"][0]["events"], 4);
     assert_eq!(stats["kinds"].as_array().unwrap().len(), 3);
@@ -313,7 +318,7 @@ fn wrong_input_is_told_what_is_wrong_with_it() {
         ("event", "give id or sequence"),
         ("event?id=5", "id=5"),
         ("chain", "give id"),
-        ("rates?buckets=100000", "from 1 to 2000"),
+        ("rates?parts=100000", "from 1 to 2000"),
         ("streams?order=worst", "one of newest, events, name"),
         ("stats?x=1", "there is no parameter"),
     ] {
@@ -325,6 +330,61 @@ fn wrong_input_is_told_what_is_wrong_with_it() {
     served.authorized("GET /api/nothing", &session).refused(404, "nothing");
     served.authorized("DELETE /api/events", &session).refused(405, "only looks");
     served.authorized("POST /api/events", &session).refused(405, "only looks");
+}
+
+#[test]
+fn streams_forget_events_that_retention_has_dropped() {
+    let served = Served::start(Bench::with_rows(ROWS));
+    let session = served.session();
+    let ask = |query: &str| served.authorized(&format!("GET /api/{query}"), &session).json();
+    assert_eq!(ask("streams")["total"], 2);
+    served.bench.run(&["compact", "--drop", "--entity", "order:2", "--yes"]).done();
+    while ask("streams")["total"] != 1 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_chain_of_many_events_comes_whole_and_in_order() {
+    let rows = (0..50).map(|at| format!("order:1,shop,order.moved,2024-01-01T10:00:{at:02}Z\n"));
+    let rows: String = std::iter::once("id,place,what,at\n".into()).chain(rows).collect();
+    let served = Served::start(Bench::with_rows(&rows));
+    let session = served.session();
+    let ask = |query: &str| served.authorized(&format!("GET /api/{query}"), &session).json();
+    let id = ask("event?sequence=49")["id"].as_str().unwrap().to_owned();
+    for (limit, end) in [(100, "genesis"), (50, "genesis"), (40, "limit"), (16, "limit")] {
+        let told = ask(&format!("chain?id={id}&limit={limit}"));
+        let expected: Vec<String> = (0..50).rev().take(limit).map(|at| at.to_string()).collect();
+        assert_eq!((column(&told, "version"), &told["end"]), (expected, &end.into()), "{limit}");
+    }
+}
+
+#[test]
+fn what_says_that_it_is_json_and_is_not_keeps_nobody_from_reading() {
+    let bench = Bench::new();
+    let store = Store::open(StoreConfig::new(bench.store())).unwrap();
+    let at = Coordinate::new("order:1", "shop").unwrap();
+    for bytes in [&b"{\"good\":1}"[..], b"{bad", b"\xFF\xFE"] {
+        let payload = Payload::from_parts(PayloadFormat::Json, 1, bytes.to_vec());
+        store.append(&at, EventKind::new(1, 1), payload).unwrap();
+    }
+    store.append(&at, EventKind::new(1, 1), Payload::raw([1, 2])).unwrap();
+    store.close().unwrap();
+    let served = Served::start(bench);
+    let session = served.session();
+    let ask = |query: &str| served.authorized(&format!("GET /api/{query}"), &session).json();
+    let told = ask("events?payload=1");
+    assert_eq!(column(&told, "payloadText"), ["{\\good\\:1}", "{bad", "null", "null"]);
+    assert_eq!(column(&told, "payloadHex"), ["null", "null", "fffe", "0102"]);
+    assert_eq!(ask("event?sequence=1")["payloadStartHex"], "7b626164");
+    assert!(ask("event?sequence=1")["payloadText"].is_null());
+}
+
+#[test]
+fn path_and_option_name_one_store() {
+    let bench = Bench::with_rows(ROWS);
+    bench.run(&["inspect", "nowhere", "--store", "elsewhere"]).failed(2, &["two stores are named"]);
+    bench.run(&["inspect", "--store", "nowhere"]).failed(2, &["there is no directory nowhere"]);
 }
 
 #[test]
