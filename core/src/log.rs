@@ -11,7 +11,6 @@ mod decode;
 mod erasure;
 mod error;
 mod fetch;
-mod fill;
 mod heads;
 mod import;
 mod meta;
@@ -32,6 +31,7 @@ mod staged;
 mod stats;
 mod walk;
 mod writer;
+mod zeros;
 
 pub use compaction::{
     Compacted, Compaction, CompactionConfig, CompactionPlan, CompactionProgress, CompactionRun,
@@ -43,7 +43,6 @@ pub use erasure::{
     Erasable, Erasure, ErasurePlan, ErasureRecord, ErasureReport, ErasureStep, ErasureTarget,
 };
 pub use error::{Corruption, StoreError};
-pub use fill::FillAhead;
 pub use import::{BackupCheck, BackupError, Import, ImportSummary, Unpublished};
 pub(crate) use meta::Travelling;
 pub use meta::{CheckpointName, ConsumerCheckpoint, MetaStats, MetaSync};

@@ -12,6 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Zeros that a synced commit writes ahead. Fewer make more syncs change metadata, more make the
+/// commit that writes them wait for longer.
+const ZEROS_AHEAD_BYTES: u64 = 128 * 1024;
+
 /// When an append is put on stable storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -169,5 +173,6 @@ impl StoreConfig {
             .with_segment_max_bytes(self.segment_max_bytes)
             .with_index_cache_bytes(self.index_cache_bytes)
             .with_durability(self.durability.of_log())
+            .with_zeros_ahead_bytes(ZEROS_AHEAD_BYTES)
     }
 }

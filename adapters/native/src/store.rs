@@ -38,7 +38,7 @@ use annals_core::{
     StoreId,
 };
 use background::BackgroundThread;
-use commit::{Calls, Committer};
+use commit::Committer;
 use parking_lot::{Mutex, RwLock};
 use project::Projecting;
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,7 +86,6 @@ pub struct Store<S: Storage = FsStorage> {
 #[derive(Debug, Default)]
 struct Workers {
     leader: Option<Worker>,
-    filler: Option<Worker>,
     interval: Option<Worker>,
     saver: Option<Worker>,
 }
@@ -253,19 +252,14 @@ where
         let cache: project::SharedCache = Arc::new(cache);
         let projecting = Projecting::new(Arc::clone(&cache), config.upcasts.clone(), host.clone());
         let bell = Bell::default();
-        let (leader, fill_bell) = (bell.clone(), Bell::default());
-        let filler = fill_bell.clone();
-        let calls = Calls {
-            leader: Box::new(move || leader.ring()),
-            filler: Box::new(move || filler.ring()),
-        };
+        let leader = bell.clone();
         let committer = Committer::new(
             Arc::new(storage),
             host,
             config.of_log(),
             config.restart_policy,
             config.write_queue_capacity,
-            calls,
+            move || leader.ring(),
         )?;
         let (recovery, store_id) = committer.with_log(|log| {
             if let Some(checkpoints) = cache.as_checkpoints() {
@@ -283,9 +277,6 @@ where
             projecting,
         });
         let mut workers = Workers::default();
-        if config.durability == Durability::Durable {
-            workers.filler = Some(fill_worker(&inner, fill_bell)?);
-        }
         if let Durability::Interval(period) = config.durability {
             workers.interval = Some(interval_worker(&inner, period)?);
         }
@@ -373,20 +364,6 @@ where
     };
     Worker::spawn("annals-sync", Bell::default(), Some(period), act)
         .map_err(|error| no_thread(&error))
-}
-
-fn fill_worker<S>(inner: &Arc<Inner<S>>, bell: Bell) -> Result<Worker, StoreError>
-where
-    S: Storage + Send + Sync + 'static,
-    S::File: Send + Sync,
-{
-    let inner = Arc::downgrade(inner);
-    let act = move || {
-        if let Some(inner) = inner.upgrade() {
-            inner.committer.fill();
-        }
-    };
-    Worker::spawn("annals-fill", bell, None, act).map_err(|error| no_thread(&error))
 }
 
 fn save_worker<S>(inner: &Arc<Inner<S>>, bell: Bell) -> Result<Worker, StoreError>

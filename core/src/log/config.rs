@@ -49,6 +49,10 @@ pub struct LogConfig {
     /// A segment of at least so many bytes is sealed when the log closes, so that opening it
     /// again reads its footer and not its events.
     pub seal_on_close_bytes: u64,
+    /// A commit that is synced writes so many bytes of zeros behind it, once a quarter of that is
+    /// written and where few are left: most syncs then change no metadata of the file. 0 for none.
+    /// They are given back when the segment is sealed or the log closes.
+    pub zeros_ahead_bytes: u64,
 }
 
 impl Default for LogConfig {
@@ -58,6 +62,7 @@ impl Default for LogConfig {
             index_cache_bytes: 64 * 1024 * 1024,
             durability: Durability::Durable,
             seal_on_close_bytes: 4 * 1024 * 1024,
+            zeros_ahead_bytes: 0,
         }
     }
 }
@@ -95,6 +100,13 @@ impl LogConfig {
     #[must_use]
     pub fn with_seal_on_close_bytes(mut self, bytes: u64) -> Self {
         self.seal_on_close_bytes = bytes;
+        self
+    }
+
+    /// Sets `zeros_ahead_bytes`.
+    #[must_use]
+    pub fn with_zeros_ahead_bytes(mut self, bytes: u64) -> Self {
+        self.zeros_ahead_bytes = bytes;
         self
     }
 

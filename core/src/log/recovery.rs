@@ -12,7 +12,6 @@ use crate::format::segment::{
 };
 use crate::format::usize_of;
 use crate::index::{GrowingIndex, IndexEntry, KeyHasher};
-use crate::log::fill::Fill;
 use crate::log::import::{Hidden, settle_imports};
 use crate::log::meta::{self, LoadedMeta};
 use crate::log::segments::{ActiveSegment, Life, SealedSegment, View, mend_index};
@@ -21,7 +20,7 @@ use crate::log::{Corruption, StoreError};
 use crate::model::wire::decode_header;
 use crate::model::{Hash, Hlc, Sequence};
 use crate::storage::{FileId, FileKind, Storage, StorageFile};
-use crate::sync::{Mutex, RwLock};
+use crate::sync::RwLock;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -442,9 +441,7 @@ fn open_active<S: Storage>(
         }
     }
     let end = scanned.next_sequence;
-    // A filler's zeros behind the tail serve the next writer too.
-    let fill = Mutex::new(Fill::new(if left.torn_len > 0 { offset } else { len }));
-    let segment = ActiveSegment { header, file, life, index: RwLock::new(scanned.index), fill };
+    let segment = ActiveSegment { header, file, life, index: RwLock::new(scanned.index) };
     Ok(OpenedActive { segment, end, hlc: scanned.hlc, tail })
 }
 

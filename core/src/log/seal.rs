@@ -93,7 +93,6 @@ impl<S: Storage, H: Host> Log<S, H> {
         let footer = self.footer(&active, frames_hash, block.len() as u64);
         self.make_close_sure()?;
         self.clean_tail(&active)?;
-        Self::allow_fill(&active, false);
         let footer_at = frames_end + block.len() as u64;
         self.write_seal(&active, |file| file.write_all_at(&block, frames_end))?;
         // A footer speaks of an index that is there: without this, a power cut could keep the
@@ -125,7 +124,6 @@ impl<S: Storage, H: Host> Log<S, H> {
         // is tried again before the next write if this fails.
         self.soiled = true;
         let _ = self.clean_tail(active);
-        Self::allow_fill(active, true);
         Err(error.into())
     }
 

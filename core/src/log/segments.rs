@@ -9,14 +9,13 @@ use crate::index::{
     GrowingIndex, IndexError, KeyHasher, PageCache, PageSource, SealedIndex, SegmentFilter,
     sealed_directory,
 };
-use crate::log::fill::Fill;
 use crate::log::recovery::index_frames;
 use crate::log::shared::Shared;
 use crate::log::stats::IndexDamage;
 use crate::log::{Corruption, StoreError};
 use crate::model::Sequence;
 use crate::storage::{FileId, Storage, StorageFile};
-use crate::sync::{Mutex, RwLock};
+use crate::sync::RwLock;
 use alloc::sync::{Arc, Weak};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -56,7 +55,6 @@ pub(crate) struct ActiveSegment<S: Storage> {
     pub(crate) file: Arc<S::File>,
     pub(crate) life: Arc<Life<S>>,
     pub(crate) index: RwLock<GrowingIndex>,
-    pub(crate) fill: Mutex<Fill>,
 }
 
 /// A segment that no longer changes.

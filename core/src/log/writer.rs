@@ -5,7 +5,6 @@ use crate::format::segment::{SEGMENT_FOOTER_LEN, SegmentHeader, StoreId};
 use crate::index::GrowingIndex;
 use crate::index::KeyHasher;
 use crate::log::config::{Durability, Host, LogConfig};
-use crate::log::fill::Fill;
 use crate::log::meta::MetaLog;
 use crate::log::reader::{Reader, Readers};
 use crate::log::recovery::{Access, Recovered, Recovery, Tail, recover, rewrite};
@@ -13,10 +12,11 @@ use crate::log::seal::FramesHasher;
 use crate::log::segments::{ActiveSegment, Life, View};
 use crate::log::shared::{Published, Shared};
 use crate::log::staged::{CommitInfo, Group, Staged};
+use crate::log::zeros::filled_to;
 use crate::log::{LogStats, StoreError};
 use crate::model::{Append, AppendCondition, AppendReceipt, Batch, EventId, Hash, Hlc, Sequence};
 use crate::storage::{FileId, Storage, StorageError, StorageFile};
-use crate::sync::{Mutex, RwLock};
+use crate::sync::RwLock;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -60,7 +60,7 @@ pub struct Log<S: Storage, H: Host> {
     pub(super) hlc: Hlc,
     committed_hlc: Hlc,
     pub(super) tail: Tail,
-    /// What the writer last knew of the filler's border.
+    /// Where the file ends: between the tail and there are zeros.
     pub(super) filled_to: u64,
     /// Bytes behind the tail may be those of a write that failed.
     pub(super) soiled: bool,
@@ -113,7 +113,7 @@ impl<S: Storage, H: Host> Log<S, H> {
         let frames = FramesHasher::behind(
             view.active.as_ref().map_or(0, |active| active.header.encoded_len()),
         );
-        let close_unsure = close_unsure(&view, tail);
+        let (close_unsure, filled_to) = (close_unsure(&view, tail), filled_to(&view));
         let published = Published { view: Arc::new(view), end, durable_end: end };
         let shared = Arc::new(Shared::new(store_id, config.index_cache_bytes, published));
         *shared.names.write() = core::mem::take(&mut meta.names);
@@ -128,7 +128,7 @@ impl<S: Storage, H: Host> Log<S, H> {
             hlc,
             committed_hlc: hlc,
             tail,
-            filled_to: tail.offset,
+            filled_to,
             soiled: false,
             frames,
             group: Group::default(),
@@ -151,10 +151,6 @@ impl<S: Storage, H: Host> Log<S, H> {
     /// As [`open`](Log::open). The log must not be written to then; readers go on.
     pub fn reopen(&mut self) -> Result<(), StoreError> {
         self.discard();
-        if let Some(active) = &self.reader.view.active {
-            // The segment gets another border: zeros that were due must not be written over it.
-            Self::allow_fill(active, false);
-        }
         let recovered = recover(&self.storage, Access::Write, KeyHasher::new)?;
         let Recovered { store_id: _, view, end, hlc, next_number, tail, mut meta, report } =
             recovered;
@@ -165,7 +161,7 @@ impl<S: Storage, H: Host> Log<S, H> {
         self.hlc = self.committed_hlc.max(hlc);
         self.committed_hlc = self.hlc;
         self.next_number = self.next_number.max(next_number);
-        (self.tail, self.filled_to, self.soiled) = (tail, tail.offset, false);
+        (self.tail, self.filled_to, self.soiled) = (tail, filled_to(&view), false);
         (self.durable_end, self.recovery) = (end, report);
         self.close_unsure = close_unsure(&view, tail);
         let view = Arc::new(view);
@@ -313,15 +309,15 @@ impl<S: Storage, H: Host> Log<S, H> {
         };
         self.make_close_sure()?;
         self.clean_tail(&active)?;
-        self.claim(&active, self.tail.offset + self.group.bytes.len() as u64);
         if let Err(error) = active.file.write_all_at(&self.group.bytes, self.tail.offset) {
             self.soiled = true;
             // It is tried again before the next write if this fails.
             let _ = self.clean_tail(&active);
             return Err(error.into());
         }
-        if sync && let Err(error) = active.file.sync_data() {
-            return Err(self.poisoned_by(error));
+        if sync {
+            self.write_zeros(&active);
+            active.file.sync_data().map_err(|error| self.poisoned_by(error))?;
         }
         Ok(())
     }
@@ -497,7 +493,6 @@ impl<S: Storage, H: Host> Log<S, H> {
         let start = frame::begin(&mut bytes);
         let synced_len = self.tail.offset;
         frame::finish(&mut bytes, start, self.reader.end, synced_len, 0, active.header.salt);
-        self.claim(active, self.tail.offset + bytes.len() as u64);
         if let Err(error) = active.file.write_all_at(&bytes, self.tail.offset) {
             self.soiled = true;
             return Err(error.into());
@@ -551,13 +546,12 @@ impl<S: Storage, H: Host> Log<S, H> {
         }
         let len = header.encoded_len();
         self.tail = Tail { offset: len as u64, synced_len: len as u64, vouched: false };
+        self.filled_to = file.len()?;
         self.soiled = false;
         self.frames = FramesHasher::new(len);
         let index = RwLock::new(GrowingIndex::new(self.shared.hasher));
-        self.filled_to = len as u64;
-        let fill = Mutex::new(Fill::new(file.len()?.max(len as u64)));
         let life = Life::new(header.number, &self.storage);
-        let active = ActiveSegment { header, file: Arc::new(file), life, index, fill };
+        let active = ActiveSegment { header, file: Arc::new(file), life, index };
         let sealed = self.reader.view.sealed.clone();
         self.set_view(View { sealed, active: Some(Arc::new(active)) });
         self.announce();
@@ -570,7 +564,6 @@ impl<S: Storage, H: Host> Log<S, H> {
         if active.index.read().event_count() > 0 {
             return Ok(());
         }
-        Self::allow_fill(&active, false);
         self.storage.remove(FileId::segment(active.header.number))?;
         self.storage.sync_dir().map_err(|error| self.poisoned_by(error))?;
         let sealed = self.reader.view.sealed.clone();

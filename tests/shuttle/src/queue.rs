@@ -2,7 +2,7 @@
 
 use crate::config::RestartPolicy;
 use crate::host::SystemHost;
-use crate::store::commit::{Calls, Committer};
+use crate::store::commit::Committer;
 use crate::store::worker::{Bell, Worker};
 use annals_core::{
     Append, Batch, Coordinate, Event, EventKind, FileId, Log, LogConfig, MemoryFile, MemoryStorage,
@@ -95,14 +95,13 @@ impl Queue {
         let storage = Slow { files: files.clone(), writes_left: Arc::clone(&writes_left) };
         let bell = Bell::default();
         let leader = bell.clone();
-        let calls = Calls { leader: Box::new(move || leader.ring()), filler: Box::new(|| {}) };
         let committer = Committer::new(
             Arc::new(storage),
             SystemHost::new(Some(Arc::new(|| 1_700_000_000_000_000))),
             LogConfig::default(),
             RestartPolicy::default(),
             capacity,
-            calls,
+            move || leader.ring(),
         );
         let committer = Arc::new(committer.expect("an empty storage"));
         let weak = Arc::downgrade(&committer);

@@ -53,6 +53,7 @@ impl Plan {
             .with_index_cache_bytes(64 * 1024)
             .with_durability(self.durability)
             .with_seal_on_close_bytes(seal_on_close_bytes)
+            .with_zeros_ahead_bytes(if self.seed.is_multiple_of(2) { 1024 } else { 0 })
     }
 }
 

@@ -75,6 +75,7 @@ fn config(random: &mut Random) -> LogConfig {
         .with_index_cache_bytes([0, 20_000, 1_000_000][random.index(3)])
         .with_durability(durability)
         .with_seal_on_close_bytes(seal_on_close_bytes)
+        .with_zeros_ahead_bytes([0, 1000, 10_000][random.index(3)])
 }
 
 impl<B: Backend> Run<'_, B> {

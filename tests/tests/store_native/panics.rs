@@ -3,8 +3,8 @@
 use crate::probe::Probe;
 use crate::{PLACED, all, assert_holds, at, batch, event};
 use annals::{
-    Append, AppendReceipt, CompactionConfig, CompactionStrategy, Log, LogConfig, MemoryStorage,
-    Payload, Region, RestartPolicy, Sequence, Storage, Store, StoreConfig, StoreError,
+    AppendReceipt, CompactionConfig, CompactionStrategy, Log, LogConfig, MemoryStorage, Region,
+    RestartPolicy, Sequence, Storage, Store, StoreConfig, StoreError,
 };
 use annals_tests::conformance::TestHost;
 use annals_tests::linear::check_log;
@@ -214,26 +214,6 @@ fn b13_every_thread_gets_its_answer_when_the_storage_panics_again_and_again() {
             }
         });
     });
-}
-
-#[test]
-fn b13_zeros_that_were_due_are_not_written_over_what_came_after_a_restart() {
-    let config = LogConfig::default();
-    let mut log =
-        Log::open(MemoryStorage::new(), TestHost::new(1).with_step_us(1_000), config).unwrap();
-    let long = Append::new(at("order:1"), PLACED, Payload::raw("x".repeat(10_000)));
-    while log.reader().stats().unwrap().bytes < 100_000 {
-        log.append(&long).unwrap();
-    }
-    let zeros = log.fill_ahead().expect("zeros are due by now");
-    log.reopen().unwrap();
-    for _ in 0..20 {
-        log.append(&long).unwrap();
-    }
-    zeros.run().unwrap();
-    for event in log.reader().query(&Region::all()) {
-        assert_eq!(event.unwrap().payload, long.payload);
-    }
 }
 
 #[test]

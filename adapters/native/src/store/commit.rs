@@ -15,7 +15,7 @@ use crate::store::request::{Answer, Request};
 use crate::store::signal::Feed;
 use crate::store::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, park};
 use annals_core::{
-    Append, AppendCondition, Batch, FillAhead, Log, LogConfig, Reader, Staged, Storage, StoreError,
+    Append, AppendCondition, Batch, Log, LogConfig, Reader, Staged, Storage, StoreError,
 };
 use std::any::Any;
 use std::collections::VecDeque;
@@ -40,17 +40,8 @@ pub(crate) struct Committer<S: Storage> {
     capacity: usize,
     closed: AtomicBool,
     feed: Feed<S>,
-    /// Zeros that are due ahead of the tail.
-    fill: Mutex<Option<FillAhead<Arc<S>>>>,
-    calls: Calls,
-}
-
-/// How the committer calls the store's threads.
-pub(crate) struct Calls {
-    /// When batches wait that no thread of a caller will lead.
-    pub(crate) leader: Box<dyn Fn() + Send + Sync>,
-    /// When zeros are due ahead of the tail.
-    pub(crate) filler: Box<dyn Fn() + Send + Sync>,
+    /// Called when batches wait that no thread of a caller will lead.
+    call_leader: Box<dyn Fn() + Send + Sync>,
 }
 
 /// What is behind the lock.
@@ -68,7 +59,7 @@ impl<S: Storage> Committer<S> {
         config: LogConfig,
         policy: RestartPolicy,
         capacity: usize,
-        calls: Calls,
+        call_leader: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self, StoreError> {
         let log = Log::open(storage, host, config)?;
         let feed = Feed::new(log.readers());
@@ -81,8 +72,7 @@ impl<S: Storage> Committer<S> {
             capacity,
             closed: AtomicBool::new(false),
             feed,
-            fill: Mutex::default(),
-            calls,
+            call_leader: Box::new(call_leader),
         })
     }
 
@@ -127,7 +117,7 @@ impl<S: Storage> Committer<S> {
         self.check_open()?;
         let request = Arc::new(Request::new(batch));
         self.enqueue(&request)?;
-        (self.calls.leader)();
+        (self.call_leader)();
         Ok(request)
     }
 
@@ -142,7 +132,7 @@ impl<S: Storage> Committer<S> {
             }
             queue.push_back(Arc::clone(&request));
         }
-        (self.calls.leader)();
+        (self.call_leader)();
         Ok(request)
     }
 
@@ -181,7 +171,7 @@ impl<S: Storage> Committer<S> {
             && !front.is_done()
             && !front.wake_to_lead()
         {
-            (self.calls.leader)();
+            (self.call_leader)();
         }
     }
 
@@ -210,12 +200,7 @@ impl<S: Storage> Committer<S> {
         let mut answers =
             answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(failure.clone())));
         let own = own.and_then(|_| answers.next_back());
-        let fill = writer.log.as_mut().and_then(Log::fill_ahead);
         self.let_go(writer);
-        if fill.is_some() {
-            *self.fill.lock() = fill;
-            (self.calls.filler)();
-        }
         for (request, answer) in queued.iter().zip(answers) {
             request.answer(answer);
         }
@@ -223,14 +208,6 @@ impl<S: Storage> Committer<S> {
             self.feed.signal.raise();
         }
         own
-    }
-
-    /// Writes the zeros that are due ahead of the tail.
-    pub(crate) fn fill(&self) {
-        let due = self.fill.lock().take();
-        if let Some(Err(error)) = due.map(|fill| fill.run()) {
-            tracing::warn!(%error, "the segment could not be zero-filled ahead");
-        }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
