@@ -146,6 +146,33 @@ fn a_waker_that_panics_keeps_no_answer_from_the_others() {
 }
 
 #[test]
+fn a_waker_may_append_itself() {
+    struct Appends(Arc<Store<Probe>>);
+    impl Wake for Appends {
+        fn wake(self: Arc<Self>) {
+            self.0.append(&at("order:1"), PLACED, "by the waker").unwrap();
+        }
+    }
+    without_hanging(|| {
+        let (store, gate) = gated_store();
+        gate.close();
+        let first = store.submit(event("order:1", "leads")).unwrap();
+        gate.wait_for_visitor();
+        let waker = Waker::from(Arc::new(Appends(Arc::clone(&store))));
+        let mut ticket = store.submit(event("order:1", "woken")).unwrap();
+        assert!(pin!(&mut ticket).poll(&mut Context::from_waker(&waker)).is_pending());
+        let last = store.submit(event("order:1", "behind it")).unwrap();
+        gate.open();
+        first.wait().unwrap();
+        last.wait().unwrap();
+        while all(&*store).len() < 4 {
+            std::thread::yield_now();
+        }
+        ticket.wait().unwrap();
+    });
+}
+
+#[test]
 fn what_each_thread_submits_and_appends_stays_in_its_order() {
     without_hanging(|| {
         let store = Store::in_memory().unwrap();

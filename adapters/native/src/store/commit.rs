@@ -1,10 +1,11 @@
 //! Group commit: whoever holds the writer commits for all that wait.
 //!
 //! A caller that finds the writer free commits at once, on its own thread. One that does not
-//! enqueues its batch and parks. The thread that holds the writer takes the whole queue into one
-//! write and one sync; when it lets go it first wakes the next leader, the front of what has
-//! gathered meanwhile, and then those it has served. Submitted batches have no thread that waits,
-//! so a thread of the store's leads for them.
+//! enqueues its batch and parks. The thread that holds the writer takes the whole queue, and what
+//! comes while it is staged, into one write and one sync. When it lets go it wakes the next leader,
+//! the front of what has gathered meanwhile, and those it has served: as many of these first as it
+//! takes for the next group to be worth its sync. Submitted batches have no thread that waits, so a
+//! thread of the store's leads for them.
 //!
 //! No wake-up is lost: a caller enqueues, then tries the writer; a leader lets the writer go, then
 //! looks at the queue.
@@ -13,7 +14,7 @@ use crate::config::{RestartPolicy, Restarts};
 use crate::host::SystemHost;
 use crate::store::request::{Answer, Request};
 use crate::store::signal::Feed;
-use crate::store::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, park};
+use crate::store::sync::{AtomicBool, Condvar, Instant, Mutex, MutexGuard, Ordering, park};
 use annals_core::{
     Append, AppendCondition, Batch, Log, LogConfig, Reader, Staged, Storage, StoreError,
 };
@@ -22,6 +23,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The log of a native store.
 pub(crate) type NativeLog<S> = Log<Arc<S>, SystemHost>;
@@ -175,39 +177,81 @@ impl<S: Storage> Committer<S> {
         }
     }
 
-    /// Commits all that waits and then `own`, on this thread, and returns the answer to `own`: its
-    /// caller may have submitted before, and what a thread appends stays in its order.
-    ///
-    /// The writer goes on to the next leader before those served here are woken: they get to
-    /// enqueue again while that one writes.
+    /// Commits all that waits, `own` behind it, and what comes while that is staged, on this thread;
+    /// returns the answer to `own`. Its caller may have submitted before, and what a thread appends
+    /// stays in its order.
     fn lead(
         &self,
         mut writer: MutexGuard<'_, Writer<S>>,
         own: Option<BatchRef<'_>>,
     ) -> Option<Answer> {
-        let queued: Vec<Arc<Request>> = self.queue.lock().drain(..).collect();
-        self.room.notify_all();
-        let batches: Vec<BatchRef<'_>> =
-            queued.iter().map(|request| request.batch_ref()).chain(own).collect();
-        let mut answers: Vec<Option<Answer>> = batches.iter().map(|_| None).collect();
+        let begun = Instant::now();
+        let mut led = Led::default();
+        // Outside of the guard: these are answered whatever happens there.
+        self.take_queue(&mut led.queued);
         let end_before = self.feed.end();
-        let led = guard(&mut writer, |log| {
-            commit_batches(log, &batches, &mut answers);
+        let done = guard(&mut writer, |log| {
+            self.commit_all(log, own, &mut led);
             Ok(())
         });
         let moved = self.feed.end() != end_before;
-        let failure = led.err().unwrap_or(StoreError::Closed);
-        let mut answers =
-            answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(failure.clone())));
-        let own = own.and_then(|_| answers.next_back());
+        let failure = done.err().unwrap_or(StoreError::Closed);
+        let Led { queued, mut answers, own_at, .. } = led;
+        answers.resize_with(queued.len() + usize::from(own_at.is_some()), || None);
+        let own = own.map(|_| {
+            let answer = own_at.and_then(|at| answers.remove(at));
+            answer.unwrap_or_else(|| Err(failure.clone()))
+        });
+        let answers = answers.into_iter().map(|answer| answer.unwrap_or(Err(failure.clone())));
+        let mut answered = queued.iter().zip(answers);
+        let mut kept = Vec::new();
+        if !queued.is_empty() {
+            let enough = enough_waiting(begun.elapsed());
+            while self.queue.lock().len() < enough
+                && let Some((request, answer)) = answered.next()
+            {
+                kept.extend(request.answer_thread(answer).err().map(|answer| (request, answer)));
+            }
+        }
         self.let_go(writer);
-        for (request, answer) in queued.iter().zip(answers) {
+        for (request, answer) in kept.into_iter().chain(answered) {
             request.answer(answer);
         }
         if moved {
             self.feed.signal.raise();
         }
         own
+    }
+
+    /// Stages what was taken and `own`, then what has come meanwhile, until nothing more has, and
+    /// writes it, as one group where it fits.
+    fn commit_all(&self, log: &mut NativeLog<S>, own: Option<BatchRef<'_>>, led: &mut Led) {
+        let mut staged = 0;
+        loop {
+            while let Some(request) = led.queued.get(staged).cloned() {
+                led.stage(log, request.batch_ref());
+                staged += 1;
+            }
+            if let Some(own) = own.filter(|_| led.own_at.is_none()) {
+                led.own_at = Some(led.answers.len());
+                led.stage(log, own);
+            }
+            if staged >= self.capacity || !self.take_queue(&mut led.queued) {
+                break;
+            }
+        }
+        led.commit_group(log);
+    }
+
+    /// Takes all that waits; `false` where nothing did.
+    fn take_queue(&self, taken: &mut Vec<Arc<Request>>) -> bool {
+        let before = taken.len();
+        taken.extend(self.queue.lock().drain(..));
+        let any = taken.len() > before;
+        if any {
+            self.room.notify_all();
+        }
+        any
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -317,41 +361,68 @@ pub(crate) fn message_of(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "a panic without a message".into())
 }
 
-/// The batches of one group, until it is written.
+/// How many batches that wait are enough for the next leader to begin with, where a commit takes so
+/// long. A thread that is answered may well come back with its next append, and the longer a commit
+/// takes, the more it pays to have all of them in one. But while they come back no commit is under
+/// way: waking a thread, and taking its next batch in, is some microseconds' work.
+fn enough_waiting(commit: Duration) -> usize {
+    usize::try_from(commit.as_micros() / ANSWER_US).unwrap_or(usize::MAX).max(1)
+}
+
+const ANSWER_US: u128 = 5;
+
+/// What a leader commits, and what becomes of it.
 #[derive(Default)]
-struct Pending {
+struct Led {
+    queued: Vec<Arc<Request>>,
+    /// In the order of staging: those of the queued batches, and the leader's own among them.
+    answers: Vec<Option<Answer>>,
+    own_at: Option<usize>,
+    /// The answers that wait until the group is written.
     staged: Vec<(usize, Range<usize>)>,
     /// Refused in view of what is staged: true only once that is written.
     refused: Vec<(usize, StoreError)>,
 }
 
-/// Commits batches in their order, as one group where they fit, and fills in their answers.
-fn commit_batches<S: Storage>(
-    log: &mut NativeLog<S>,
-    batches: &[BatchRef<'_>],
-    answers: &mut [Option<Answer>],
-) {
-    let mut pending = Pending::default();
-    for (at, (items, condition)) in batches.iter().enumerate() {
+impl Led {
+    /// Stages a batch, behind a commit of what is staged where it does not fit.
+    fn stage<S: Storage>(&mut self, log: &mut NativeLog<S>, (items, condition): BatchRef<'_>) {
+        let at = self.answers.len();
+        self.answers.push(None);
         loop {
-            match log.stage(items, *condition) {
-                Ok(Staged::Group(range)) => pending.staged.push((at, range)),
-                Ok(Staged::Known(receipts)) => answers[at] = Some(Ok(receipts)),
+            match log.stage(items, condition) {
+                Ok(Staged::Group(range)) => self.staged.push((at, range)),
+                Ok(Staged::Known(receipts)) => self.answers[at] = Some(Ok(receipts)),
                 Ok(Staged::Full) => {
-                    commit_group(log, &mut pending, answers);
+                    self.commit_group(log);
                     continue;
                 }
                 Ok(_) => unreachable!("there is nothing else that staging answers"),
-                Err(error) if judges_the_log(&error) => pending.refused.push((at, error)),
-                Err(error) => answers[at] = Some(Err(error)),
+                Err(error) if judges_the_log(&error) => self.refused.push((at, error)),
+                Err(error) => self.answers[at] = Some(Err(error)),
             }
             break;
         }
         if log.staged_bytes() >= GROUP_BYTES_MAX {
-            commit_group(log, &mut pending, answers);
+            self.commit_group(log);
         }
     }
-    commit_group(log, &mut pending, answers);
+
+    fn commit_group<S: Storage>(&mut self, log: &mut NativeLog<S>) {
+        let Led { answers, staged, refused, .. } = self;
+        let committed = log.commit(|log, info| {
+            for (at, range) in staged.drain(..) {
+                answers[at] = Some(Ok(log.receipts(range, info).collect()));
+            }
+        });
+        let failure = committed.err();
+        for (at, _) in staged.drain(..) {
+            answers[at] = failure.clone().map(Err);
+        }
+        for (at, refusal) in refused.drain(..) {
+            answers[at] = Some(Err(failure.clone().unwrap_or(refusal)));
+        }
+    }
 }
 
 /// Whether an error says something about events that may only be staged.
@@ -362,24 +433,4 @@ fn judges_the_log(error: &StoreError) -> bool {
             | StoreError::IdempotencyConflict { .. }
             | StoreError::ConditionFailed { .. }
     )
-}
-
-fn commit_group<S: Storage>(
-    log: &mut NativeLog<S>,
-    pending: &mut Pending,
-    answers: &mut [Option<Answer>],
-) {
-    let Pending { staged, refused } = pending;
-    let committed = log.commit(|log, info| {
-        for (at, range) in staged.drain(..) {
-            answers[at] = Some(Ok(log.receipts(range, info).collect()));
-        }
-    });
-    let failure = committed.err();
-    for (at, _) in staged.drain(..) {
-        answers[at] = failure.clone().map(Err);
-    }
-    for (at, refusal) in refused.drain(..) {
-        answers[at] = Some(Err(failure.clone().unwrap_or(refusal)));
-    }
 }

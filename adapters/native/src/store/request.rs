@@ -58,6 +58,23 @@ impl Request {
         self.done.load(Ordering::Acquire)
     }
 
+    /// Answers a thread, or nobody yet, and gives the answer to a task back: its waker is a
+    /// stranger's code, which must not run while the writer is held.
+    pub(crate) fn answer_thread(&self, answer: Answer) -> Result<(), Answer> {
+        let mut slot = self.slot.lock();
+        if let Some(Waiting::Task(_)) = slot.waiting {
+            return Err(answer);
+        }
+        slot.answer = Some(answer);
+        self.done.store(true, Ordering::Release);
+        let waiting = slot.waiting.take();
+        drop(slot);
+        if let Some(Waiting::Thread(thread)) = waiting {
+            thread.unpark();
+        }
+        Ok(())
+    }
+
     pub(crate) fn answer(&self, answer: Answer) {
         let mut slot = self.slot.lock();
         slot.answer = Some(answer);

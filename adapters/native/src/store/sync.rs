@@ -6,3 +6,4 @@
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub(crate) use std::thread::{Builder, JoinHandle, Thread, current, park, park_timeout};
+pub(crate) use std::time::Instant;

@@ -6,7 +6,7 @@ pub(crate) use shuttle::thread::{Builder, JoinHandle, Thread, current, park, par
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
-use std::time::Instant;
+use std::time::{Duration, Instant as RealInstant};
 
 /// A lock that no panic poisons.
 pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
@@ -64,6 +64,20 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 #[derive(Debug, Default)]
 pub(crate) struct Condvar(shuttle::sync::Condvar);
 
+/// A commit takes long enough under shuttle for some to be answered first, and not all.
+pub(crate) struct Instant;
+
+impl Instant {
+    pub(crate) fn now() -> Self {
+        Instant
+    }
+
+    #[expect(clippy::unused_self, reason = "the real one is asked")]
+    pub(crate) fn elapsed(&self) -> Duration {
+        Duration::from_micros(10)
+    }
+}
+
 /// No time passes under shuttle.
 pub(crate) struct NeverTimedOut;
 
@@ -84,7 +98,11 @@ impl Condvar {
         guard.0 = Some(self.0.wait(held).unwrap_or_else(PoisonError::into_inner));
     }
 
-    pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _: Instant) -> NeverTimedOut {
+    pub(crate) fn wait_until<T>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        _: RealInstant,
+    ) -> NeverTimedOut {
         self.wait(guard);
         NeverTimedOut
     }
