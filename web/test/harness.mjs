@@ -28,20 +28,25 @@ export function launch() {
   return chromium.launch({ executablePath: findChromium(), headless: true, args: ARGUMENTS });
 }
 
+/** A browser whose profile is in a folder: its files are on the disk, and not in memory as a private window's. */
+export function launchOnDisk(folder) {
+  return chromium.launchPersistentContext(folder, { executablePath: findChromium(), headless: true, args: ARGUMENTS });
+}
+
 const TYPES = {
   ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".css": "text/css",
   ".json": "application/json", ".svg": "image/svg+xml",
 };
 
 /** Serves a folder, and the empty page at `/`. */
-export async function serve(folder) {
+export async function serve(folder, headers = {}) {
   const server = createServer(async (request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
     try {
       const isEmptyPage = path === "/" && !existsSync(join(folder, "index.html"));
       const body = isEmptyPage ? "<!doctype html><title>annals</title>" : await readFile(join(folder, path === "/" ? "index.html" : path));
       const type = isEmptyPage ? "text/html" : (TYPES[extname(path)] ?? (path === "/" ? "text/html" : "application/octet-stream"));
-      response.writeHead(200, { "content-type": type, "cache-control": "no-store" }).end(body);
+      response.writeHead(200, { "content-type": type, "cache-control": "no-store", ...headers }).end(body);
     } catch {
       response.writeHead(404).end();
     }

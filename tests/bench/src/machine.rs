@@ -12,7 +12,8 @@ pub struct Facts {
     pub processor: String,
     pub kernel: String,
     pub file_system: String,
-    pub rustc: String,
+    /// The compiler, or the browser that it ran in.
+    pub made_with: String,
 }
 
 impl Facts {
@@ -24,7 +25,7 @@ impl Facts {
             processor: processor().unwrap_or_else(|| std::env::consts::ARCH.into()),
             kernel: kernel(),
             file_system: file_system(dir).unwrap_or_else(|| "unknown".into()),
-            rustc: rustc().unwrap_or_else(|| "unknown".into()),
+            made_with: rustc().unwrap_or_else(|| "rustc".into()),
         }
     }
 }

@@ -52,6 +52,9 @@ struct Args {
     /// Where tables and plots go; only to the terminal without this.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Run nothing: make tables and plots of the samples that the benches in a browser left here.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["parts", "quick"])]
+    browser: Option<PathBuf>,
     /// A tenth of the work and one round: does it run, and are the answers equal?
     #[arg(long)]
     quick: bool,
@@ -82,6 +85,11 @@ enum Part {
 fn main() -> Result<ExitCode, Box<dyn std::error::Error + Send + Sync>> {
     let args = Args::parse();
     std::fs::create_dir_all(&args.dir)?;
+    let facts = machine::Facts::gather(&args.dir);
+    if let Some(samples) = &args.browser {
+        report::draw_browser(samples, facts, args.out.as_deref())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let wanted = |name: &str| {
         args.engines.is_empty()
             || name == sheet::OURS
@@ -98,7 +106,6 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error + Send + Sync>> {
         bench.payload = *payload;
         run(&args, &mut bench);
     }
-    let facts = machine::Facts::gather(&args.dir);
     report::write(&bench, &facts, args.out.as_deref())?;
     if bench.sheet.wrong().is_empty() {
         return Ok(ExitCode::SUCCESS);

@@ -6,7 +6,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +19,13 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// The cargo that runs this xtask.
 pub(crate) fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+}
+
+/// The npm that is on the PATH, in a folder.
+pub(crate) fn npm(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
+    command.current_dir(folder).args(arguments);
+    command
 }
 
 /// Runs a command that writes straight to the terminal.

@@ -12,7 +12,7 @@ use clap::Args;
 
 use crate::context::Context;
 use crate::error::{Result, XtaskError, with_causes};
-use crate::process::{capture, cargo, find, run as run_command};
+use crate::process::{self, capture, cargo, find, run as run_command};
 use crate::report::{Counts, Ending, Entry, summary};
 
 /// What is published, each behind what it needs.
@@ -225,8 +225,7 @@ fn npm(context: &Context) -> Result<Ending> {
     if !web.join("dist").exists() {
         return Ok(missing("the npm package, built,", "cargo xtask test --only web"));
     }
-    let program = if cfg!(windows) { "npm.cmd" } else { "npm" };
-    run_command(Command::new(program).current_dir(web).args(["pack", "--dry-run"]))?;
+    run_command(&mut process::npm(&web, &["pack", "--dry-run"]))?;
     Ok(Ending::Passed)
 }
 

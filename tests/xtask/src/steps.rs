@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::error::{Result, XtaskError};
 use crate::install::browser::Browser;
 use crate::install::cargo_tools::CargoTool;
-use crate::process::{cargo, run, run_counted};
+use crate::process::{self, cargo, run, run_counted};
 use crate::report::Counts;
 use crate::versions::WASM_TARGET;
 use crate::wasm_toolchain::{WasmToolchain, no_std_build};
@@ -127,18 +127,18 @@ fn wasm(context: &Context, counts: &mut Counts) -> Result<()> {
 
 fn web(context: &Context, counts: &mut Counts) -> Result<()> {
     let (_, browser) = ensure_wasm(context)?;
-    let npm = |arguments: &[&str]| {
-        let mut command = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
-        command.current_dir(context.root().join("web")).args(arguments);
-        command
-    };
+    let folder = context.root().join("web");
+    let npm = |arguments: &[&str]| process::npm(&folder, arguments);
     run(&mut npm(&["ci", "--no-fund", "--no-audit"]))?;
     run(&mut npm(&["run", "build"]))?;
     run(&mut npm(&["run", "lint"]))?;
     run(&mut npm(&["run", "typecheck"]))?;
     let tested = run_tests(npm(&["test"]).env("CHROMIUM", &browser.program), counts);
     // Bun and Deno: what can't be had is skipped, and the line of the test says why.
-    tested.and(run_counted(&mut npm(&["run", "test:runtimes"]), counts))
+    let tested = tested.and(run_counted(&mut npm(&["run", "test:runtimes"]), counts));
+    // As for peers of the bench.
+    let mut peers = process::npm(&folder.join("bench"), &["test"]);
+    tested.and(run_counted(peers.env("CHROMIUM", &browser.program), counts))
 }
 
 /// Puts in place everything that the `wasm` step needs.
@@ -164,7 +164,7 @@ fn run_tests(command: &mut Command, counts: &mut Counts) -> Result<()> {
 }
 
 fn has_nextest() -> bool {
-    crate::process::capture(cargo().args(["nextest", "--version"])).is_ok()
+    process::capture(cargo().args(["nextest", "--version"])).is_ok()
 }
 
 #[cfg(test)]

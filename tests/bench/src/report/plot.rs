@@ -1,24 +1,11 @@
 //! Growth: a picture a row, both axes logarithmic, a line an engine.
 
-use crate::bench::Bench;
 use crate::engine::Result;
-use crate::report::shown;
-use crate::sheet::{FLOOR, OURS, Unit};
-use crate::workload::grown;
+use crate::report::{Report, shown};
+use crate::sheet::{OURS, Unit};
 use plotters::prelude::*;
 use std::path::Path;
 
-const PICTURES: &[(&str, &str)] = &[
-    (grown::LOAD, "load"),
-    (grown::OPEN, "open"),
-    (grown::GET, "get"),
-    (grown::STREAM, "stream"),
-    (grown::POLL, "poll"),
-    (grown::BORROWED, "replay-borrowed"),
-    (grown::OWNED, "replay-owned"),
-    (grown::HEAP, "heap"),
-    (grown::DISK, "disk"),
-];
 const SIZE: (u32, u32) = (720, 400);
 /// Told apart also by those who see no red or no green.
 const COLORS: [RGBColor; 8] = [
@@ -38,12 +25,12 @@ struct Line {
     points: Vec<(f64, f64)>,
 }
 
-pub fn growth(bench: &Bench, out: &Path) -> Result<()> {
-    let Some(payload) = bench.sheet.rows().map(|(row, _)| row.payload).min() else {
+pub fn growth(report: &Report<'_>, out: &Path) -> Result<()> {
+    let Some(payload) = report.sheet.rows().map(|(row, _)| row.payload).min() else {
         return Ok(());
     };
-    for (name, file) in PICTURES {
-        let lines = lines(bench, name, payload);
+    for (name, file) in report.pictures {
+        let lines = lines(report, name, payload);
         // One size is no growth.
         if lines.iter().any(|line| line.points.len() > 1) {
             let unit = if *file == "heap" || *file == "disk" { Unit::Bytes } else { Unit::Time };
@@ -54,10 +41,14 @@ pub fn growth(bench: &Bench, out: &Path) -> Result<()> {
     Ok(())
 }
 
-fn lines(bench: &Bench, name: &str, payload: usize) -> Vec<Line> {
-    let engines = bench.engines.iter().map(|kind| kind.name).chain([FLOOR]);
+fn lines(report: &Report<'_>, name: &str, payload: usize) -> Vec<Line> {
+    let grown = |engine: &&&str| {
+        report.sheet.rows().any(|(row, costs)| row.events > 0 && costs.contains_key(**engine))
+    };
+    let engines = report.columns.iter().filter(grown).copied();
     let line = |(engine, color): (&'static str, &RGBColor)| {
-        let rows = bench.sheet.rows().filter(|(row, _)| row.name == name && row.payload == payload);
+        let rows =
+            report.sheet.rows().filter(|(row, _)| row.name == name && row.payload == payload);
         let point = |(row, costs): (&crate::sheet::Row, std::collections::BTreeMap<_, _>)| {
             let cost: &crate::measure::Spread = costs.get(engine)?;
             Some((row.events as f64, cost.median))

@@ -1,0 +1,20 @@
+// Annals where the caller's code runs: the package's client, server and engine in one thread. The
+// package has no entry for that, so it is made of the sources; its wasm is the package's.
+
+import wasmUrl from "annals/annals.wasm?url";
+import init, { Engine } from "../../../pkg/annals_web.js";
+import { openInProcess } from "../../../ts/in-process.ts";
+import { Annals } from "./annals.js";
+
+export { destroy } from "./annals.js";
+
+export async function load() {
+  await init({ module_or_path: wasmUrl });
+}
+
+export async function open(name, isStrict) {
+  let dir = await navigator.storage.getDirectory();
+  for (const part of ["annals", name]) dir = await dir.getDirectoryHandle(part, { create: true });
+  const engine = await Engine.openOpfs(dir, !isStrict, 8_000);
+  return new Annals(openInProcess(engine, "opfs", !isStrict));
+}
