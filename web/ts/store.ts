@@ -21,7 +21,8 @@ export interface Place {
   close(): Promise<void>;
 }
 
-const PAGE_EVENTS_FIRST = 64;
+/** A stream of usual length comes in one. */
+const PAGE_EVENTS_FIRST = 128;
 const PAGE_EVENTS_MAX = 1024;
 
 /** What is needed seldom is loaded when it is. */
