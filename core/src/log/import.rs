@@ -24,7 +24,7 @@ use crate::log::config::Host;
 use crate::log::meta::{Change, Values, write_fresh};
 use crate::log::reader::Reader;
 use crate::model::Sequence;
-use crate::storage::{FileId, Storage, StorageFile};
+use crate::storage::{FileId, Storage, StorageErrorKind, StorageFile};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
@@ -338,7 +338,12 @@ impl<S: Storage, H: Host> Import<S, H> {
         if self.announce(id) {
             return Ok(Handled::Announced);
         }
-        let file = self.storage.create(id)?;
+        let file = match self.storage.create(id) {
+            Err(error) if error.kind() == StorageErrorKind::AlreadyExists && !continues => {
+                return Err(self.outline.wrong(0, "a segment that is not there yet", id.name()));
+            }
+            created => created?,
+        };
         self.announced = None;
         self.segment = Some(match continues {
             true => Incoming::Continued(Box::new(Continued::new(id, file, about))),

@@ -19,7 +19,7 @@ pub(crate) fn run(context: &Context) -> Result<bool> {
     if capture(&mut cargo(&["miri", "--version"])).is_err() {
         return Err(XtaskError::ToolMissing {
             what: "Miri".to_owned(),
-            remedy: "run `rustup toolchain install nightly --component miri`".to_owned(),
+            remedy: "run `rustup toolchain install nightly --component miri,rust-src`".to_owned(),
         });
     }
     let mut miri = cargo(&["miri", "test", "--package", "annals-core", "--lib"]);
