@@ -31,7 +31,7 @@ fn crashes(name: &str, first_seed: u64, count: u64) {
 
 #[test]
 fn a_crash_after_any_operation_loses_nothing_acknowledged() {
-    crashes("crashes", 0, 30);
+    crashes("crashes", 0, 50);
 }
 
 fn faults(name: &str, fault: Fault, count: u64) {
