@@ -66,16 +66,10 @@ impl Span {
         self.read(segment, start, end)
     }
 
-    /// The event at a place that was loaded.
+    /// The event at a place that was loaded. Its fault counts from the record's start.
     #[inline]
-    pub(crate) fn event<S: Storage>(
-        &self,
-        segment: &Segment<'_, S>,
-        place: &Place,
-    ) -> Result<EventRef<'_>, StoreError> {
-        let record = self.record(segment, place)?;
-        EventRef::new(record, place.sequence)
-            .map_err(|fault| StoreError::corruption(segment.file_id(), place.offset, fault))
+    pub(crate) fn event(&self, place: &Place) -> Result<EventRef<'_>, Fault> {
+        EventRef::new(self.record(place)?, place.sequence)
     }
 
     /// The hash of the event at a place that was loaded.
@@ -84,8 +78,8 @@ impl Span {
         segment: &Segment<'_, S>,
         place: &Place,
     ) -> Result<Hash, StoreError> {
-        let hash = self.record(segment, place)?.event_hash();
-        hash.map_err(|fault| StoreError::corruption(segment.file_id(), place.offset, fault))
+        let hash = self.record(place).and_then(|record| record.event_hash());
+        hash.map_err(|fault| segment.corruption(place, fault))
     }
 
     /// The bytes of the record at a place that was loaded.
@@ -94,21 +88,16 @@ impl Span {
         segment: &Segment<'_, S>,
         place: &Place,
     ) -> Result<&[u8], StoreError> {
-        let len = self.record(segment, place)?.len;
+        let len = self.record(place).map_err(|fault| segment.corruption(place, fault))?.len;
         let from = usize::try_from(place.offset - self.start).unwrap_or(usize::MAX);
         Ok(&self.buffer[from..from + len])
     }
 
     #[inline]
-    fn record<S: Storage>(
-        &self,
-        segment: &Segment<'_, S>,
-        place: &Place,
-    ) -> Result<RecordRef<'_>, StoreError> {
+    fn record(&self, place: &Place) -> Result<RecordRef<'_>, Fault> {
         let from = usize::try_from(place.offset - self.start).unwrap_or(usize::MAX);
         let bytes = self.buffer[..self.len].get(from..).unwrap_or_default();
         RecordRef::parse_behind(bytes, &self.crc)
-            .map_err(|fault: Fault| StoreError::corruption(segment.file_id(), place.offset, fault))
     }
 
     #[inline]

@@ -174,10 +174,14 @@ impl<S: Storage> Query<S> {
                 let Some(segment) = segment else { break };
                 self.span.load(&segment, &self.places[self.next_place..])?;
                 self.next_place += 1;
-                let event = self.span.event(&segment, &place)?;
-                if self.region.matches_ref(place.sequence, event.header()) {
-                    self.limit -= 1;
-                    return Ok(Some(take(&event)));
+                // Looked at where it was put: an event is large to move about.
+                match self.span.event(&place) {
+                    Ok(ref event) if self.region.matches_ref(place.sequence, event.header()) => {
+                        self.limit -= 1;
+                        return Ok(Some(take(event)));
+                    }
+                    Ok(_) => {}
+                    Err(fault) => return Err(segment.corruption(&place, fault)),
                 }
             }
             if !self.refill()? {

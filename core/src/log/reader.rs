@@ -386,7 +386,10 @@ impl<S: Storage> Reader<S> {
     ) -> Result<T, StoreError> {
         let mut span = Span::default();
         span.load(segment, &[place])?;
-        Ok(take(&span.event(segment, &place)?))
+        match span.event(&place) {
+            Ok(ref event) => Ok(take(event)),
+            Err(fault) => Err(segment.corruption(&place, fault)),
+        }
     }
 }
 

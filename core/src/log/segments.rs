@@ -3,12 +3,14 @@
 //! A segment is immutable but for the active one, which only grows. Whoever holds a view keeps
 //! its segments readable; one that a compaction has replaced is removed with its last view.
 
+use crate::format::Fault;
 use crate::format::index_block::{Directory, PAGE_LEN, page_payload, stream_len};
 use crate::format::segment::{SegmentFooter, SegmentHeader};
 use crate::index::{
     GrowingIndex, IndexError, KeyHasher, PageCache, PageSource, SealedIndex, SegmentFilter,
     sealed_directory,
 };
+use crate::log::fetch::Place;
 use crate::log::recovery::index_frames;
 use crate::log::shared::Shared;
 use crate::log::stats::IndexDamage;
@@ -340,5 +342,11 @@ impl<S: Storage> Segment<'_, S> {
             Segment::Sealed(sealed) => start..sealed.footer.frames_end,
             Segment::Active(_) => start..u64::MAX,
         }
+    }
+
+    /// What is wrong with the record at a place.
+    #[cold]
+    pub(crate) fn corruption(&self, place: &Place, fault: Fault) -> StoreError {
+        StoreError::corruption(self.file_id(), place.offset, fault)
     }
 }

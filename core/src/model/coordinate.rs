@@ -49,12 +49,33 @@ impl Coordinate {
 
     /// Makes a coordinate of parts that [`check_part`] has passed before.
     pub(crate) fn join(entity: &str, scope: &str) -> Self {
+        let entity_len = u16::try_from(entity.len()).expect("a checked entity is short");
         let mut text = String::with_capacity(entity.len() + 1 + scope.len());
         text.push_str(entity);
         text.push('@');
         text.push_str(scope);
-        let entity_len = u16::try_from(entity.len()).expect("a checked entity is short");
         Self { text: text.into(), entity_len }
+    }
+
+    /// Makes a coordinate of the bytes of two names, if they are text. Most fit a buffer, so that
+    /// an event that is read costs one allocation for its address.
+    pub(crate) fn of_bytes(entity: &[u8], scope: &[u8]) -> Option<Self> {
+        const SHORT: usize = 64;
+        let mut buffer = [0; SHORT];
+        let len = entity.len() + 1 + scope.len();
+        let Some(joined) = buffer.get_mut(..len) else {
+            let names = (core::str::from_utf8(entity), core::str::from_utf8(scope));
+            return match names {
+                (Ok(entity), Ok(scope)) => Some(Self::join(entity, scope)),
+                _ => None,
+            };
+        };
+        joined[..entity.len()].copy_from_slice(entity);
+        joined[entity.len()] = b'@';
+        joined[entity.len() + 1..].copy_from_slice(scope);
+        // A border between two names is one between characters: the byte there is ASCII.
+        let text = core::str::from_utf8(joined).ok()?;
+        Some(Self { text: text.into(), entity_len: u16::try_from(entity.len()).ok()? })
     }
 
     /// Who the event happened to: the name of its stream.

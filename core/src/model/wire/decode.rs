@@ -192,7 +192,8 @@ impl<'a> HeaderRef<'a> {
     /// The address as a value of its own.
     #[must_use]
     pub fn coordinate(&self) -> Coordinate {
-        Coordinate::join(self.entity(), self.scope())
+        let coordinate = Coordinate::of_bytes(self.entity.0, self.scope.0);
+        coordinate.expect("names were checked when read")
     }
 
     /// The address and the header as values of their own, at this place in the store.
