@@ -106,6 +106,9 @@ pub(crate) trait SegmentIndex {
 
     /// How many elements of a list are below `ordinal`.
     fn postings_below(&mut self, list: &PostingList, ordinal: Ordinal) -> Result<u32, Self::Error> {
+        if ordinal == 0 || ordinal >= self.event_count() {
+            return Ok(if ordinal == 0 { 0 } else { list.len });
+        }
         let (mut low, mut high) = (0, list.len);
         while low < high {
             let middle = low + (high - low) / 2;

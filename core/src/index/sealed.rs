@@ -51,6 +51,8 @@ pub(crate) trait PageSource {
     fn page(&self, number: u32) -> Result<Page, IndexError>;
     /// Bytes of the stream over all pages.
     fn stream_len(&self) -> u64;
+    /// Whether the pages were made anew because those in the file are damaged.
+    fn is_rebuilt(&self) -> bool;
 }
 
 /// The binary fuse filter of a segment, over the ids and the entities in it.
@@ -108,6 +110,12 @@ pub(crate) fn directory<P: PageSource>(source: &P) -> Result<Directory, IndexErr
 impl<'a, P: PageSource> SealedIndex<'a, P> {
     pub(crate) fn new(source: &'a P, directory: &'a Directory, hasher: KeyHasher) -> Self {
         SealedIndex { source, directory, hasher, held: [const { None }; Column::COUNT] }
+    }
+
+    /// Whether the index was made anew because the one in the file is damaged. Places and numbers
+    /// taken from the one are not those of the other.
+    pub(crate) fn is_rebuilt(&self) -> bool {
+        self.source.is_rebuilt()
     }
 
     /// Reads the segment's filter whole.

@@ -22,6 +22,9 @@ const LISTS_MAX: u32 = 64;
 /// How many candidates one step looks at.
 const STEP: u32 = 16 * 1024;
 
+/// How many postings are taken at least where the columns may refuse some of them.
+const CANDIDATES_MIN: usize = 64;
+
 #[derive(Debug)]
 enum EntityTest {
     Any,
@@ -30,16 +33,27 @@ enum EntityTest {
     ByName(EntityFilter),
 }
 
-/// What may match, shortest first: lists that are merged, and single ordinals besides.
-#[derive(Debug, Default)]
+/// What lists of postings prove of an event that is in one of them, so that its columns need not
+/// be looked at for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proves {
+    Entity,
+    Scope,
+    Kind,
+    Nothing,
+}
+
+/// What may match: lists that are merged, and single ordinals besides.
+#[derive(Debug)]
 struct Driver {
+    proves: Proves,
     lists: Vec<PostingList>,
     single: Vec<Ordinal>,
 }
 
 impl Driver {
-    fn of(list: PostingList) -> Self {
-        Driver { lists: alloc::vec![list], single: Vec::new() }
+    fn new(proves: Proves, lists: impl IntoIterator<Item = PostingList>) -> Self {
+        Driver { proves, lists: lists.into_iter().collect(), single: Vec::new() }
     }
 
     fn len(&self) -> u64 {
@@ -73,7 +87,8 @@ impl Plan {
         if let Some(name) = region.scope_filter() {
             let Some(number) = index.scope(name)? else { return Ok(None) };
             scope = Some(number);
-            drivers.extend(index.postings(PostingKey::Scope(number))?.map(Driver::of));
+            let list = index.postings(PostingKey::Scope(number))?;
+            drivers.extend(list.map(|list| Driver::new(Proves::Scope, [list])));
         }
         let kinds = region.kind_filter().cloned();
         if let Some(KindFilter::Set(set)) = &kinds {
@@ -81,13 +96,13 @@ impl Plan {
         }
         if let Some(id) = region.correlation_filter() {
             let list = index.postings(PostingKey::Correlation(id))?;
-            let mut single = Vec::new();
-            index.candidates_of_id(id, &mut |ordinal| single.push(ordinal))?;
-            drivers.push(Driver { lists: list.into_iter().collect(), single });
+            let mut driver = Driver::new(Proves::Nothing, list);
+            index.candidates_of_id(id, &mut |ordinal| driver.single.push(ordinal))?;
+            drivers.push(driver);
         }
         if let Some(id) = region.causation_filter() {
             let list = index.postings(PostingKey::Causation(id))?;
-            drivers.push(Driver { lists: list.into_iter().collect(), single: Vec::new() });
+            drivers.push(Driver::new(Proves::Nothing, list));
         }
         let driver = drivers.into_iter().min_by_key(Driver::len);
         if driver.as_ref().is_some_and(|driver| driver.len() == 0) {
@@ -118,8 +133,13 @@ impl Plan {
         }
         let by_list =
             self.driver.as_ref().filter(|driver| driver.len() < u64::from(range.end - range.start));
+        let proven = by_list.map_or(Proves::Nothing, |driver| driver.proves);
         let (candidates, covered) = match by_list {
-            Some(driver) => driver.candidates(index, &range, direction, max)?,
+            Some(driver) => {
+                // Where all that is given matches, no more is asked for than is wanted.
+                let max = if self.is_proven_by(proven) { max } else { max.max(CANDIDATES_MIN) };
+                driver.candidates(index, &range, direction, max)?
+            }
             None => (None, step_of(&range, direction)),
         };
         let mut covered = covered;
@@ -139,7 +159,7 @@ impl Plan {
         }
         let room = out.len() + max;
         let mut visit = |index: &mut I, ordinal: Ordinal| -> Result<bool, I::Error> {
-            if self.may_match(index, ordinal)? {
+            if self.may_match(index, ordinal, proven)? {
                 out.push(ordinal);
             }
             Ok(out.len() < room)
@@ -178,14 +198,28 @@ impl Plan {
             && self.driver.is_none()
     }
 
+    /// Whether `proven` says all that the columns could.
+    fn is_proven_by(&self, proven: Proves) -> bool {
+        (proven == Proves::Entity || matches!(self.entity, EntityTest::Any))
+            && (proven == Proves::Scope || self.scope.is_none())
+            && (proven == Proves::Kind || self.kinds.is_none())
+            && proven != Proves::Nothing
+            && self.versions.is_none()
+            && self.times_us.is_none()
+    }
+
     fn may_match<I: SegmentIndex>(
         &self,
         index: &mut I,
         ordinal: Ordinal,
+        proven: Proves,
     ) -> Result<bool, I::Error> {
-        if !matches!(self.entity, EntityTest::Any) || self.scope.is_some() {
-            let (entity, scope) = index.coordinate_at(ordinal)?;
+        let by_entity = proven != Proves::Entity && !matches!(self.entity, EntityTest::Any);
+        let scope = self.scope.filter(|_| proven != Proves::Scope);
+        if by_entity || scope.is_some() {
+            let (entity, found) = index.coordinate_at(ordinal)?;
             let entity_fits = match &self.entity {
+                _ if !by_entity => true,
                 EntityTest::Any => true,
                 EntityTest::One(number) => entity == *number,
                 EntityTest::Sorted { exact, range } => {
@@ -193,11 +227,12 @@ impl Plan {
                 }
                 EntityTest::ByName(filter) => index.entity_matches(entity, filter)?,
             };
-            if !entity_fits || self.scope.is_some_and(|wanted| wanted != scope) {
+            if !entity_fits || scope.is_some_and(|wanted| wanted != found) {
                 return Ok(false);
             }
         }
         if let Some(kinds) = &self.kinds
+            && proven != Proves::Kind
             && !kinds.matches(index.kind_at(ordinal)?)
         {
             return Ok(false);
@@ -224,7 +259,7 @@ impl Driver {
         direction: Direction,
         max: usize,
     ) -> Result<(Option<Vec<Ordinal>>, Range<Ordinal>), I::Error> {
-        let take = u32::try_from(max.max(64)).unwrap_or(u32::MAX);
+        let take = u32::try_from(max).unwrap_or(u32::MAX);
         let mut found: Vec<Ordinal> =
             self.single.iter().copied().filter(|ordinal| range.contains(ordinal)).collect();
         let mut covered = range.clone();
@@ -249,9 +284,11 @@ impl Driver {
                 _ => {}
             }
         }
-        found.retain(|ordinal| covered.contains(ordinal));
-        found.sort_unstable();
-        found.dedup();
+        if self.lists.len() + self.single.len() > 1 {
+            found.retain(|ordinal| covered.contains(ordinal));
+            found.sort_unstable();
+            found.dedup();
+        }
         Ok((Some(found), covered))
     }
 }
@@ -265,7 +302,8 @@ fn entity_test<I: SegmentIndex>(
         None => return Ok(Some(EntityTest::Any)),
         Some(EntityFilter::Exact(name)) => {
             let Some(number) = index.entity(name)? else { return Ok(None) };
-            drivers.extend(index.postings(PostingKey::Entity(number))?.map(Driver::of));
+            let list = index.postings(PostingKey::Entity(number))?;
+            drivers.extend(list.map(|list| Driver::new(Proves::Entity, [list])));
             return Ok(Some(EntityTest::One(number)));
         }
         Some(EntityFilter::Namespace(name)) => (index.entity(name)?, alloc::format!("{name}:")),
@@ -279,7 +317,7 @@ fn entity_test<I: SegmentIndex>(
         return Ok(None);
     }
     if range.end - range.start < LISTS_MAX {
-        let mut driver = Driver::default();
+        let mut driver = Driver::new(Proves::Entity, []);
         for number in exact.into_iter().chain(range.clone()) {
             driver.lists.extend(index.postings(PostingKey::Entity(number))?);
         }
@@ -295,7 +333,7 @@ fn kind_driver<I: SegmentIndex>(
     if set.len() as u64 > u64::from(LISTS_MAX) {
         return Ok(None);
     }
-    let mut driver = Driver::default();
+    let mut driver = Driver::new(Proves::Kind, []);
     for kind in set {
         driver.lists.extend(index.postings(PostingKey::Kind(*kind))?);
     }

@@ -30,6 +30,8 @@ pub struct Query<S: Storage> {
     step: usize,
     /// The segment that is being asked, and what of it is left.
     segment: Option<(usize, Range<u32>)>,
+    /// What to ask a sealed segment that is being asked, and whether its index was a rebuilt one.
+    plan: Option<(bool, Plan)>,
     places: Vec<Place>,
     next_place: usize,
     span: Span,
@@ -72,6 +74,7 @@ impl<S: Storage> Query<S> {
             limit: u64::MAX,
             step: STEP_MIN,
             segment: None,
+            plan: None,
             places: Vec::new(),
             next_place: 0,
             span: Span::default(),
@@ -216,6 +219,7 @@ impl<S: Storage> Query<S> {
     /// Turns to the next segment that has sequences left; `false` where none has.
     fn enter_segment(&mut self) -> Result<bool, StoreError> {
         self.span.clear();
+        self.plan = None;
         while self.left.start < self.left.end {
             let at = match self.direction {
                 Direction::Forward => self.reader.view.place_of(self.left.start),
@@ -315,14 +319,20 @@ impl<S: Storage> Query<S> {
                 Ok(rest)
             }
             Some(Segment::Sealed(sealed)) => {
-                let places = &mut self.places;
+                let (places, kept) = (&mut self.places, &mut self.plan);
                 sealed.with_index(&self.reader.shared, |index| {
                     found.clear();
                     places.clear();
-                    let Some(plan) = Plan::new(index, region)? else { return Ok(None) };
+                    let rebuilt = index.is_rebuilt();
+                    let plan = match kept.take() {
+                        Some((of, plan)) if of == rebuilt => Some(plan),
+                        _ => Plan::new(index, region)?,
+                    };
+                    let Some(plan) = plan else { return Ok(None) };
                     let rest =
                         plan.select(index, ordinals.clone(), direction, wanted, &mut found)?;
                     place_all(index, &found, sealed.footer.frames_end, places)?;
+                    *kept = Some((rebuilt, plan));
                     Ok(rest)
                 })
             }
@@ -337,6 +347,7 @@ fn place_all<I: SegmentIndex>(
     frames_end: u64,
     places: &mut Vec<Place>,
 ) -> Result<(), I::Error> {
+    places.reserve(ordinals.len());
     let mut offsets = Vec::new();
     for run in ordinals.chunk_by(|before, next| before.checked_add(1) == Some(*next)) {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
@@ -345,6 +356,7 @@ fn place_all<I: SegmentIndex>(
             continue;
         }
         offsets.clear();
+        offsets.reserve(run.len() + 1);
         index.offsets_in(*first..*last + 1, &mut offsets)?;
         offsets.push(index.end_at(*last, frames_end)?);
         let (from, to) = (index.sequence_at(*first)?, index.sequence_at(*last)?);

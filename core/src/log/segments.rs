@@ -276,6 +276,10 @@ impl<S: Storage> PageSource for Pages<'_, S> {
     fn stream_len(&self) -> u64 {
         stream_len(self.block_len())
     }
+
+    fn is_rebuilt(&self) -> bool {
+        self.rebuilt.is_some()
+    }
 }
 
 /// The segments of one moment, in the order of their sequences.
