@@ -11,6 +11,7 @@ mod decode;
 mod erasure;
 mod error;
 mod fetch;
+mod hashes;
 mod heads;
 mod import;
 mod meta;

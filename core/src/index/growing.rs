@@ -341,6 +341,18 @@ impl GrowingIndex {
         Some((self.version(entity, last), last, entity.head_hash))
     }
 
+    /// The hash of the event at a place, if it is that sequence's, is the newest of its stream, and
+    /// its hash is known.
+    pub(crate) fn head_hash_of(&self, ordinal: Ordinal, sequence: Sequence) -> Option<Hash> {
+        let coordinate = *self.coordinates_at.get(usize_of(ordinal))?;
+        let (first, start) = self.runs.first()?;
+        let is_dense =
+            self.runs.len() == 1 && sequence.get() == start.get() + u64::from(ordinal - first);
+        let entity = &self.entities[usize_of(self.coordinates[usize_of(coordinate)].entity)];
+        let is_head = entity.postings.as_slice().last() == Some(&ordinal);
+        entity.head_hash.filter(|_| is_dense && is_head)
+    }
+
     fn version(&self, entity: &EntityEntry, ordinal: Ordinal) -> Version {
         let relative = u64::from(self.versions[usize_of(ordinal)]);
         Version::new(entity.first_version.get() + relative)

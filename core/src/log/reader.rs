@@ -201,6 +201,33 @@ impl<S: Storage> Reader<S> {
         span.event_hash(&segment, &place).map(Some)
     }
 
+    /// As [`event_hash_at`](Reader::event_hash_at), from memory where it was asked for lately, or
+    /// where the event is the newest of its stream and in the active segment.
+    pub(crate) fn known_event_hash(&self, sequence: Sequence) -> Result<Option<Hash>, StoreError> {
+        if sequence >= self.end {
+            return Ok(None);
+        }
+        if let Some(hash) = self.shared.hashes.get(sequence) {
+            return Ok(Some(hash));
+        }
+        let hash = match self.active_head_hash(sequence) {
+            Some(hash) => Some(hash),
+            None => self.event_hash_at(sequence)?,
+        };
+        if let Some(hash) = hash {
+            self.shared.hashes.put(sequence, hash);
+        }
+        Ok(hash)
+    }
+
+    /// What the active segment's index knows of an event's hash without looking at the event.
+    fn active_head_hash(&self, sequence: Sequence) -> Option<Hash> {
+        let active = self.view.active.as_ref()?;
+        let first = active.header.base_sequence.get();
+        let ordinal = u32::try_from(sequence.get().checked_sub(first)?).ok()?;
+        active.index.read().head_hash_of(ordinal, sequence)
+    }
+
     /// The number of the newest segment in whose making a compaction dropped or erased events
     /// before `end`; 0 where there is none. It changes whenever any of them is lost, and not when
     /// segments are merged.

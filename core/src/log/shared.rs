@@ -2,6 +2,7 @@
 
 use crate::format::segment::StoreId;
 use crate::index::{KeyHasher, PageCache};
+use crate::log::hashes::Hashes;
 use crate::log::heads::Heads;
 use crate::log::names::KindNames;
 use crate::log::segments::View;
@@ -34,6 +35,7 @@ pub(crate) struct Shared<S: Storage> {
     pub(crate) hasher: KeyHasher,
     pub(crate) cache: PageCache,
     pub(crate) heads: Heads,
+    pub(crate) hashes: Hashes,
     pub(crate) names: RwLock<KindNames>,
     published: RwLock<Published<S>>,
     damages: Mutex<Vec<IndexDamage>>,
@@ -52,6 +54,7 @@ impl<S: Storage> Shared<S> {
             hasher: KeyHasher::new(&store_id),
             cache: PageCache::new(cache_bytes - cache_bytes / HEADS_SHARE),
             heads: Heads::new(cache_bytes / HEADS_SHARE),
+            hashes: Hashes::default(),
             names: RwLock::default(),
             published: RwLock::new(published),
             damages: Mutex::new(Vec::new()),

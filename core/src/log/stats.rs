@@ -61,6 +61,8 @@ pub struct LogDiagnostics {
     pub index_cache_bytes: usize,
     /// Heads of streams that are held, of streams without an event in the active segment.
     pub cached_heads: usize,
+    /// Bytes of hashes of events that are held, for what checks cached projections against the log.
+    pub event_hash_bytes: usize,
     /// Look-ups of index pages that were served from the cache.
     pub index_cache_hits: u64,
     /// Look-ups of index pages that were read from files.
@@ -191,6 +193,7 @@ impl<S: Storage> Reader<S> {
             sealed_bytes: self.view.sealed.iter().map(|sealed| sealed.memory_bytes()).sum(),
             index_cache_bytes: self.shared.cache.memory_bytes(),
             cached_heads: self.shared.heads.len(),
+            event_hash_bytes: self.shared.hashes.memory_bytes(),
             index_cache_hits,
             index_cache_misses,
             index_damages: self.shared.damages(),

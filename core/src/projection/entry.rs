@@ -1,7 +1,7 @@
 //! The bytes of a cached state, and the proof that they are good for a reader.
 //!
 //! ```text
-//! format u8 | postcard(EntryHeader) | postcard(state) | BLAKE3 of key and all before [32]
+//! format u8 | postcard(EntryHeader) | postcard(state) | XXH3 of key and all before [16]
 //! ```
 //!
 //! An entry names the store, the last event before its position by hash, and the newest compaction
@@ -17,10 +17,12 @@ use crate::storage::Storage;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
-const FORMAT: u8 = 2;
-const DOMAIN: &[u8] = b"annals.projection.v1\0";
-const CHECKSUM_LEN: usize = 32;
+const FORMAT: u8 = 3;
+/// The same but for its checksum, which was BLAKE3.
+const FORMAT_BEFORE: u8 = 2;
+const CHECKSUM_LEN: usize = 16;
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct EntryHeader {
@@ -65,7 +67,7 @@ pub(super) fn encode<T: CachedState, S: Storage>(
         .map_err(|error| CacheFault::NotEncoded { reason: error.to_string() });
     let mut bytes = bytes?;
     let checksum = checksum(key, &bytes);
-    bytes.extend_from_slice(checksum.as_bytes());
+    bytes.extend_from_slice(&checksum);
     Ok(bytes)
 }
 
@@ -78,7 +80,7 @@ pub(super) fn decode<T: CachedState, S: Storage>(
 ) -> Result<Loaded<T>, CacheFault> {
     let (body, stored) = entry.split_last_chunk::<CHECKSUM_LEN>().ok_or(CacheFault::Damaged)?;
     let (format, rest) = body.split_first().ok_or(CacheFault::Damaged)?;
-    if checksum(key, body) != Hash::from_bytes(*stored) || *format != FORMAT {
+    if checksum(key, body) != *stored || *format != FORMAT {
         return Err(CacheFault::Damaged);
     }
     let header = postcard::take_from_bytes(rest);
@@ -97,8 +99,8 @@ pub(super) fn decode<T: CachedState, S: Storage>(
 /// another store: such a one may hold what must be nowhere any more. Bytes that are no entry hold
 /// nothing.
 pub(super) fn is_lost<S: Storage>(entry: &[u8], reader: &Reader<S>) -> bool {
-    let header = entry.strip_prefix(&[FORMAT]).map(postcard::take_from_bytes::<EntryHeader>);
-    let Some(Ok((header, _))) = header else { return false };
+    let Some((&(FORMAT | FORMAT_BEFORE), header)) = entry.split_first() else { return false };
+    let Ok((header, _)) = postcard::take_from_bytes::<EntryHeader>(header) else { return false };
     header.store_id != *reader.store_id().as_bytes()
         || header.newest_loss != reader.newest_loss_before(header.next)
 }
@@ -120,12 +122,10 @@ fn check<S: Storage>(header: &EntryHeader, reader: &Reader<S>) -> Result<(), Cac
 /// The hash of the event before a sequence.
 fn anchor<S: Storage>(reader: &Reader<S>, next: Sequence) -> Result<Option<Hash>, CacheFault> {
     let Some(last) = next.checked_prev() else { return Ok(None) };
-    reader.event_hash_at(last).map_err(|_| CacheFault::OtherHistory)
+    reader.known_event_hash(last).map_err(|_| CacheFault::OtherHistory)
 }
 
-fn checksum(key: &ProjectionKey, body: &[u8]) -> Hash {
-    let mut hasher = blake3::Hasher::new();
-    let key = key.as_bytes();
-    hasher.update(DOMAIN).update(&(key.len() as u64).to_le_bytes()).update(key).update(body);
-    Hash::from_bytes(*hasher.finalize().as_bytes())
+/// It tells damage and mistaken keys, not forgery: who can write to a cache can make any entry.
+fn checksum(key: &ProjectionKey, body: &[u8]) -> [u8; CHECKSUM_LEN] {
+    xxh3_128_with_seed(body, xxh3_64_with_seed(key.as_bytes(), 0)).to_le_bytes()
 }
