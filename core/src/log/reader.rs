@@ -259,7 +259,8 @@ impl<S: Storage> Reader<S> {
         take: impl Fn(&EventRef<'_>) -> T,
     ) -> Result<Option<T>, StoreError> {
         let Some(segment) = self.view.at(at) else { return Ok(None) };
-        for place in self.candidates(&segment, id)? {
+        let (first, more) = self.candidates(&segment, id)?;
+        for place in first.into_iter().chain(more) {
             let matching = |event: &EventRef<'_>| (event.header().id() == id).then(|| take(event));
             if let Some(found) = self.read(&segment, place, matching)? {
                 return Ok(Some(found));
@@ -269,35 +270,25 @@ impl<S: Storage> Reader<S> {
     }
 
     /// Where the events stand that may carry `id`, few and mostly none or one.
-    fn candidates(&self, segment: &Segment<'_, S>, id: EventId) -> Result<Vec<Place>, StoreError> {
+    fn candidates(&self, segment: &Segment<'_, S>, id: EventId) -> Result<Candidates, StoreError> {
         match segment {
             Segment::Active(active) => {
                 let index = active.index.read();
-                let mut view = &*index;
-                let mut ordinals = Vec::new();
-                view.candidates_of_id(id, &mut |ordinal| ordinals.push(ordinal))?;
                 let end = self.active_end(active);
-                let seen = ordinals.into_iter().filter(|ordinal| *ordinal < end);
-                let frames_end = index.frames_end();
-                let places = seen.map(|ordinal| place_at(&mut view, ordinal, frames_end));
-                Ok(places.collect::<Result<_, _>>()?)
+                Ok(places_of_id(&mut &*index, id, end, index.frames_end())?)
             }
             Segment::Sealed(sealed) => {
                 let footer = &sealed.footer;
                 if id < footer.id_min || id > footer.id_max {
-                    return Ok(Vec::new());
+                    return Ok(Candidates::default());
                 }
                 let key = self.shared.hasher.id_filter_key(id);
                 if !sealed.may_contain(&self.shared, key)? {
-                    return Ok(Vec::new());
+                    return Ok(Candidates::default());
                 }
+                let frames_end = footer.frames_end;
                 sealed.with_index(&self.shared, |index| {
-                    let mut ordinals = Vec::new();
-                    index.candidates_of_id(id, &mut |ordinal| ordinals.push(ordinal))?;
-                    let places = ordinals.into_iter();
-                    places
-                        .map(|ordinal| place_at(index, ordinal, sealed.footer.frames_end))
-                        .collect()
+                    places_of_id(index, id, index.event_count(), frames_end)
                 })
             }
         }
@@ -418,6 +409,27 @@ impl<S: Storage> Reader<S> {
             Err(fault) => Err(segment.corruption(&place, fault)),
         }
     }
+}
+
+/// The first place that may be an id's, and the others; there is nearly never more than one.
+type Candidates = (Option<Place>, Vec<Place>);
+
+/// Where the events stand below `end` that may carry `id`.
+fn places_of_id<I: SegmentIndex>(
+    index: &mut I,
+    id: EventId,
+    end: Ordinal,
+    frames_end: u64,
+) -> Result<Candidates, I::Error> {
+    let (mut first, mut more) = (None, Vec::new());
+    index.candidates_of_id(id, &mut |ordinal| match first {
+        _ if ordinal >= end => {}
+        None => first = Some(ordinal),
+        Some(_) => more.push(ordinal),
+    })?;
+    let mut place = |ordinal| place_at(index, ordinal, frames_end);
+    let first = first.map(&mut place).transpose()?;
+    Ok((first, more.into_iter().map(place).collect::<Result<_, _>>()?))
 }
 
 /// Where the event with an ordinal stands, and where it ends at the latest.

@@ -23,6 +23,8 @@ const FORMAT: u8 = 3;
 /// The same but for its checksum, which was BLAKE3.
 const FORMAT_BEFORE: u8 = 2;
 const CHECKSUM_LEN: usize = 16;
+/// What most entries fit in.
+const ENTRY_LEN: usize = 256;
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct EntryHeader {
@@ -62,7 +64,9 @@ pub(super) fn encode<T: CachedState, S: Storage>(
         sequence: *sequence,
     };
     let encode = |bytes, value| postcard::to_extend(value, bytes);
-    let bytes = encode(alloc::vec![FORMAT], &header)
+    let mut bytes = Vec::with_capacity(ENTRY_LEN);
+    bytes.push(FORMAT);
+    let bytes = encode(bytes, &header)
         .and_then(|bytes| postcard::to_extend(state, bytes))
         .map_err(|error| CacheFault::NotEncoded { reason: error.to_string() });
     let mut bytes = bytes?;
