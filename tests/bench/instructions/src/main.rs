@@ -5,9 +5,9 @@
 //! path it lists them. Time, randomness and files are of a kind that makes every run the same.
 
 use annals::{
-    Append, AppendOptions, Batch, Coordinate, Cursor, Durability, EventId, EventKind,
-    ExpectedVersion, Host, Log, LogConfig, MemoryStorage, Payload, Reader, Region, Store,
-    StoreConfig, Version,
+    Append, AppendOptions, Batch, CodecError, Coordinate, Cursor, Durability, EventId, EventKind,
+    EventSourced, ExpectedVersion, Host, Log, LogConfig, MemoryCache, MemoryStorage, Payload,
+    Projector, Reader, Region, SourceEvent, Store, StoreConfig, Version,
 };
 use std::cell::Cell;
 use std::error::Error;
@@ -33,6 +33,7 @@ const PATHS: &[Path] = &[
     ("walk", walk),
     ("stream", stream),
     ("poll", poll),
+    ("project", project),
 ];
 
 fn main() -> Result<()> {
@@ -183,6 +184,42 @@ fn poll() -> Result<usize> {
     })?;
     assert_eq!(nothing, 0);
     Ok(POLLS)
+}
+
+#[derive(Default, serde::Serialize, serde::Deserialize)]
+struct Total {
+    bytes: u64,
+}
+
+impl EventSourced for Total {
+    const NAME: &'static str = "total";
+
+    fn apply(&mut self, event: &SourceEvent<'_>) -> std::result::Result<(), CodecError> {
+        self.bytes += event.payload().map_or(0, |payload| payload.len() as u64);
+        Ok(())
+    }
+}
+
+/// Each entity's state, one event behind what a cache holds of it.
+fn project() -> Result<usize> {
+    let (mut log, _) = full()?;
+    let cache = MemoryCache::new(1 << 20);
+    let each = |log: &MemoryLog, payloads: usize| {
+        let reader = log.reader();
+        (0..ENTITIES).try_for_each(|entity| {
+            let projector = Projector::new(&reader).with_cache(&cache, 0);
+            let total = projector.project_cached::<Total>(&format!("order:{entity:08}"))?;
+            let bytes = total.map_or(0, |total| total.state.bytes);
+            assert_eq!(bytes, (payloads * PAYLOAD.len()) as u64);
+            Ok::<_, Box<dyn Error>>(())
+        })
+    };
+    each(&log, EVENTS / ENTITIES)?;
+    for at in EVENTS..EVENTS + ENTITIES {
+        log.append(&event(at)?)?;
+    }
+    measured(|| each(&log, EVENTS / ENTITIES + 1))?;
+    Ok(ENTITIES)
 }
 
 fn seen(reader: &Reader<MemoryStorage>, region: &Region) -> Result<usize> {
