@@ -1,6 +1,5 @@
 //! How much is read for an answer, and that what is kept between two steps of a query, or between
 //! two projections, never makes one wrong.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use annals_core::{
     Append, CodecError, CompactionStrategy, Coordinate, EventKind, EventRef, EventSourced, FileId,
