@@ -8,11 +8,13 @@
 
 mod checkpoint;
 mod consumer;
+mod end;
 mod load;
 mod values;
 
 pub use checkpoint::CheckpointName;
 pub use consumer::ConsumerCheckpoint;
+pub(super) use end::KnownEnd;
 pub(super) use load::{LoadedMeta, load};
 pub(super) use values::{Change, Values};
 
@@ -447,9 +449,9 @@ impl<S: Storage, H: Host> Log<S, H> {
 
     /// Takes over the values of another store's meta log, but for those of projections.
     pub(super) fn restore_meta(&mut self, values: &Values) -> Result<(), StoreError> {
-        let kept =
-            values.entries().filter(|entry| !entry.key.starts_with(checkpoint::PROJECTION_PREFIX));
-        for entry in kept {
+        // Where a damaged store ended says nothing of one that is made of what is left of it.
+        let stays = |key: &[u8]| key.starts_with(checkpoint::PROJECTION_PREFIX) || key == end::KEY;
+        for entry in values.entries().filter(|entry| !stays(entry.key)) {
             let (key, value) = (entry.key.to_vec(), entry.value.map(<[u8]>::to_vec));
             self.write_meta(vec![Change { key, value }], MetaSync::Later)?;
         }

@@ -107,6 +107,8 @@ fn recover_steadily<S: Storage>(storage: &Arc<S>) -> Result<Recovered<S>, StoreE
         match recover(storage, Access::Read, KeyHasher::new) {
             Err(StoreError::Storage(error))
                 if error.kind() == StorageErrorKind::NotFound && tries < TRIES_MAX => {}
+            Ok(Recovered { missing: Some(_), .. }) if tries < TRIES_MAX => {}
+            Ok(Recovered { missing: Some(missing), .. }) => return Err(missing.into()),
             recovered => return recovered,
         }
     }

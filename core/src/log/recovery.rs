@@ -13,7 +13,7 @@ use crate::format::segment::{
 use crate::format::usize_of;
 use crate::index::{GrowingIndex, IndexEntry, KeyHasher};
 use crate::log::import::{Hidden, settle_imports};
-use crate::log::meta::{self, LoadedMeta};
+use crate::log::meta::{self, KnownEnd, LoadedMeta};
 use crate::log::segments::{ActiveSegment, Life, SealedSegment, View, mend_index};
 use crate::log::source::FileSource;
 use crate::log::{Corruption, StoreError};
@@ -74,6 +74,9 @@ pub(crate) struct Recovered<S: Storage> {
     pub(crate) tail: Tail,
     pub(crate) meta: LoadedMeta<S>,
     pub(crate) report: Recovery,
+    /// What is wrong where events are missing that were there when the store was closed. A writer
+    /// is refused; a reader looks again, since its writer may have closed the store meanwhile.
+    pub(crate) missing: Option<Corruption>,
 }
 
 /// The end of the active segment.
@@ -139,9 +142,8 @@ pub(crate) fn recover_listed<S: Storage>(
     if access == Access::Write {
         make_outputs_sure(storage, &found, &half_made, &hasher_of)?;
     }
-    for id in half_made {
-        remove(storage, access, id, &mut report)?;
-    }
+    let meta = meta::load(&**storage, access, hidden, store_id, &mut report)?;
+    let known_end = KnownEnd::of(&meta.values);
     let unsealed = found.pop_if(|segment| segment.footer.is_none());
     let mut view = View { sealed: Vec::with_capacity(found.len()), active: None };
     let (mut end, mut hlc) = (Sequence::ZERO, Hlc::ZERO);
@@ -156,7 +158,7 @@ pub(crate) fn recover_listed<S: Storage>(
     if let Some(segment) = unsealed {
         let hasher = hasher_of(&segment.header.store_id);
         let life = Life::new(segment.id.number, storage);
-        let opened = open_active(segment, life, access, hasher, &mut report)?;
+        let opened = open_active(segment, life, access, hasher, known_end, &mut report)?;
         end = opened.end;
         hlc = opened.hlc.unwrap_or(hlc);
         tail = opened.tail;
@@ -164,12 +166,22 @@ pub(crate) fn recover_listed<S: Storage>(
     } else {
         report.clean = true;
     }
-    let meta = meta::load(&**storage, access, hidden, store_id, &mut report)?;
+    let active = view.active.as_ref().map(|active| (active.header.number, tail.offset));
+    let active = active.map(|(number, offset)| (FileId::segment(number), offset));
+    let missing = known_end.and_then(|known| known.missing(end, active));
+    if access == Access::Write
+        && let Some(missing) = missing
+    {
+        return Err(missing.into());
+    }
+    for id in half_made {
+        remove(storage, access, id, &mut report)?;
+    }
     if access == Access::Write && !report.removed.is_empty() {
         storage.sync_dir()?;
     }
     let store_id = meta.store_id;
-    Ok(Recovered { store_id, view, end, hlc, next_number, tail, meta, report })
+    Ok(Recovered { store_id, view, end, hlc, next_number, tail, meta, report, missing })
 }
 
 fn remove<S: Storage>(
@@ -410,6 +422,7 @@ fn open_active<S: Storage>(
     life: Arc<Life<S>>,
     access: Access,
     hasher: KeyHasher,
+    known_end: Option<KnownEnd>,
     report: &mut Recovery,
 ) -> Result<OpenedActive<S>, StoreError> {
     let Found { id, file, len, header, .. } = found;
@@ -422,6 +435,14 @@ fn open_active<S: Storage>(
         let expected =
             format!("a frame: the one at {at} says that {synced_len} bytes were on stable storage");
         return Err(Corruption::new(id, offset, expected, found).into());
+    }
+    let missing =
+        known_end.and_then(|known| known.missing(scanned.next_sequence, Some((id, offset))));
+    if access == Access::Write
+        && let Some(missing) = missing
+    {
+        // Before anything is cut: it may be put back.
+        return Err(missing.into());
     }
     report.scanned_events = u64::from(scanned.index.event_count());
     report.clean = scanned.vouched && left.torn_len == 0 && offset <= len;

@@ -104,7 +104,8 @@ impl<S: Storage, H: Host> Log<S, H> {
         config: LogConfig,
         recovered: Recovered<S>,
     ) -> Self {
-        let Recovered { store_id, view, end, hlc, next_number, tail, mut meta, report } = recovered;
+        let Recovered { store_id, view, end, hlc, next_number, tail, mut meta, report, .. } =
+            recovered;
         let store_id = store_id.unwrap_or_else(|| {
             let mut bytes = [0; 16];
             host.fill_random(&mut bytes);
@@ -152,8 +153,7 @@ impl<S: Storage, H: Host> Log<S, H> {
     pub fn reopen(&mut self) -> Result<(), StoreError> {
         self.discard();
         let recovered = recover(&self.storage, Access::Write, KeyHasher::new)?;
-        let Recovered { store_id: _, view, end, hlc, next_number, tail, mut meta, report } =
-            recovered;
+        let Recovered { view, end, hlc, next_number, tail, mut meta, report, .. } = recovered;
         *self.shared.names.write() = core::mem::take(&mut meta.names);
         self.meta = MetaLog::new(Arc::clone(&self.storage), self.shared.store_id, meta);
         let header_len = view.active.as_ref().map_or(0, |active| active.header.encoded_len());
@@ -465,6 +465,7 @@ impl<S: Storage, H: Host> Log<S, H> {
     pub fn close_in_place(&mut self) -> Result<(), StoreError> {
         self.sync()?;
         self.close_segments()?;
+        self.note_end()?;
         self.with_meta(MetaLog::close)
     }
 

@@ -3,9 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use annals_core::{
-    Append, AppendOptions, Batch, Coordinate, Event, EventId, EventKind, FileId, Log, LogConfig,
-    MemoryStorage, Payload, ReadOnlyLog, Reader, Region, Storage, StorageErrorKind, StorageFile,
-    StoreError,
+    Append, AppendOptions, Batch, Coordinate, Event, EventId, EventKind, FileId, FileKind, Log,
+    LogConfig, MemoryStorage, Payload, ReadOnlyLog, Reader, Region, Storage, StorageErrorKind,
+    StorageFile, StoreError,
 };
 
 use crate::conformance::TestHost;
@@ -101,7 +101,8 @@ impl Specimen {
     #[must_use]
     pub fn segments(&self) -> Vec<(FileId, Vec<u8>)> {
         let ids = self.storage.list().expect("files in memory");
-        ids.into_iter().map(|id| (id, bytes_of(&self.storage, id))).collect()
+        let segments = ids.into_iter().filter(|id| id.kind == FileKind::Segment);
+        segments.map(|id| (id, bytes_of(&self.storage, id))).collect()
     }
 
     /// Opens damaged files, for writing and for reading only, and asks for everything.
