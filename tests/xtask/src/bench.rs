@@ -1,5 +1,5 @@
 //! `cargo xtask bench`: runs the benches, which are a workspace of their own, or those in a browser,
-//! which are a package of their own.
+//! which are a package of their own, or the hot paths of Annals alone.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -17,6 +17,10 @@ pub(crate) struct Options {
     #[arg(long)]
     web: bool,
 
+    /// Each hot path of Annals by itself, with criterion
+    #[arg(long, conflicts_with = "web")]
+    micro: bool,
+
     /// What the benches take: `cargo xtask bench -- --help` lists it
     #[arg(last = true)]
     arguments: Vec<String>,
@@ -26,8 +30,28 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<bool> {
     if options.web {
         return in_browser(context, &options.arguments);
     }
+    if options.micro {
+        run_command(hot_paths(context).args(&options.arguments))?;
+        return Ok(true);
+    }
     run_command(bench(context).arg("--").args(&options.arguments))?;
     Ok(true)
+}
+
+/// Criterion over the hot paths; it takes its own arguments, such as `--save-baseline`.
+fn hot_paths(context: &Context) -> Command {
+    let mut command = cargo();
+    command.current_dir(context.root().join("tests/bench"));
+    command.args([
+        "bench",
+        "--locked",
+        "--package",
+        "annals-hot-paths",
+        "--bench",
+        "hot_paths",
+        "--",
+    ]);
+    command
 }
 
 /// The program that measures natively, and tells what was measured.

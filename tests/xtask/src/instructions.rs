@@ -18,9 +18,9 @@ use crate::process::{capture, cargo, find, run as run_command};
 
 /// Percent that a path may grow by.
 const GROWTH_MAX: f64 = 5.0;
-const PACKAGE: &str = "annals-instructions";
+const PACKAGE: &str = "annals-hot-paths";
 /// The function of that package within which callgrind counts.
-const MEASURED: &str = "annals_instructions::measured*";
+const MEASURED: &str = "annals_hot_paths::measured*";
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {

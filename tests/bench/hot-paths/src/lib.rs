@@ -1,8 +1,6 @@
-//! The hot paths of Annals, one a run, for callgrind to count: `cargo xtask instructions`.
-//!
-//! `annals-instructions PATH` prepares a store, does the path's work within [`measured`], which is
-//! where callgrind begins and ends to count, and says how many operations that were. Without a
-//! path it lists them. Time, randomness and files are of a kind that makes every run the same.
+//! The hot paths of Annals, each a function that prepares a store and does its work within
+//! [`measured`]. `src/main.rs` runs one for callgrind to count; `benches/hot_paths.rs` times all.
+//! Time, randomness and files are of a kind that makes every run the same.
 
 use annals::{
     Append, AppendOptions, Batch, CodecError, Coordinate, Cursor, Durability, EventId, EventKind,
@@ -12,14 +10,22 @@ use annals::{
 use std::cell::Cell;
 use std::error::Error;
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const ENTITIES: usize = 20;
 const EVENTS: usize = 2_000;
 const BATCH: usize = 1_000;
 const PAYLOAD: [u8; 100] = [b'x'; 100];
 const KIND: EventKind = EventKind::new(1, 1);
+
+/// What a run of a path has done within [`measured`].
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    pub operations: usize,
+    pub took: Duration,
+}
 
 /// A path: its name, and what does its work. Returns how many operations were measured.
 type Path = (&'static str, fn() -> Result<usize>);
@@ -36,29 +42,37 @@ const PATHS: &[Path] = &[
     ("project", project),
 ];
 
-fn main() -> Result<()> {
-    let Some(name) = std::env::args().nth(1) else {
-        PATHS.iter().for_each(|(name, _)| println!("{name}"));
-        return Ok(());
-    };
+thread_local! {
+    static TOOK: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// The names of all paths.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    PATHS.iter().map(|(name, _)| *name)
+}
+
+/// Runs the path of that name once.
+///
+/// # Errors
+///
+/// There is no such path, or what it prepares or does fails.
+pub fn run(name: &str) -> Result<Run> {
     let (_, path) = PATHS.iter().find(|(own, _)| *own == name).ok_or("there is no such path")?;
-    println!("{} {}", path()?, processor());
-    Ok(())
+    Ok(Run { operations: path()?, took: TOOK.get() })
+}
+
+/// The clock is read outside of what callgrind counts.
+fn timed<T>(work: impl FnOnce() -> T) -> T {
+    let begun = Instant::now();
+    let answer = measured(work);
+    TOOK.set(begun.elapsed());
+    answer
 }
 
 /// Callgrind counts between its entry and its exit, and knows it by its name.
 #[inline(never)]
 fn measured<T>(work: impl FnOnce() -> T) -> T {
     black_box(work())
-}
-
-/// What the libraries choose their code by. Callgrind shows its own processor, not the machine's.
-fn processor() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        return "avx2";
-    }
-    "other"
 }
 
 /// The same time and the same numbers in each run.
@@ -115,7 +129,7 @@ fn batch(first: usize) -> Result<Batch> {
 fn stage() -> Result<usize> {
     let (mut log, _) = full()?;
     let events = (EVENTS..EVENTS + BATCH).map(event).collect::<Result<Vec<_>>>()?;
-    measured(|| {
+    timed(|| {
         events.iter().try_for_each(|event| log.stage(std::slice::from_ref(event), None).map(drop))
     })?;
     Ok(BATCH)
@@ -124,14 +138,14 @@ fn stage() -> Result<usize> {
 fn append() -> Result<usize> {
     let (mut log, _) = full()?;
     let events = (EVENTS..EVENTS + BATCH).map(event).collect::<Result<Vec<_>>>()?;
-    measured(|| events.iter().try_for_each(|event| log.append(event).map(drop)))?;
+    timed(|| events.iter().try_for_each(|event| log.append(event).map(drop)))?;
     Ok(BATCH)
 }
 
 fn append_batch() -> Result<usize> {
     let (mut log, _) = full()?;
     let batch = batch(EVENTS)?;
-    measured(|| log.append_batch(&batch).map(drop))?;
+    timed(|| log.append_batch(&batch).map(drop))?;
     Ok(BATCH)
 }
 
@@ -145,28 +159,28 @@ fn store_append() -> Result<usize> {
     let order = Coordinate::new("order:5", "shop")?;
     let one = || store.append(&order, KIND, Payload::raw(PAYLOAD)).map(drop);
     (0..100).try_for_each(|_| one())?;
-    measured(|| (0..BATCH).try_for_each(|_| one()))?;
+    timed(|| (0..BATCH).try_for_each(|_| one()))?;
     Ok(BATCH)
 }
 
 fn get() -> Result<usize> {
     let (log, ids) = full()?;
     let reader = log.reader();
-    measured(|| ids.iter().try_for_each(|id| reader.get(*id).map(|event| drop(black_box(event)))))?;
+    timed(|| ids.iter().try_for_each(|id| reader.get(*id).map(|event| drop(black_box(event)))))?;
     Ok(EVENTS)
 }
 
 fn walk() -> Result<usize> {
     let (log, _) = full()?;
     let reader = log.reader();
-    assert_eq!(measured(|| seen(&reader, &Region::all()))?, EVENTS);
+    assert_eq!(timed(|| seen(&reader, &Region::all()))?, EVENTS);
     Ok(EVENTS)
 }
 
 fn stream() -> Result<usize> {
     let (log, _) = full()?;
     let reader = log.reader();
-    let found = measured(|| seen(&reader, &Region::stream("order:00000007")))?;
+    let found = timed(|| seen(&reader, &Region::stream("order:00000007")))?;
     assert_eq!(found, EVENTS / ENTITIES);
     Ok(found)
 }
@@ -177,7 +191,7 @@ fn poll() -> Result<usize> {
     let mut cursor = Cursor::new(Region::all().scope("tenant-7"));
     let found = cursor.poll(&log.reader(), usize::MAX)?.len();
     assert_eq!(found, EVENTS / ENTITIES);
-    let nothing = measured(|| {
+    let nothing = timed(|| {
         (0..POLLS).try_fold(0, |sum, _| {
             Ok::<_, Box<dyn Error>>(sum + cursor.poll(&log.reader(), 10)?.len())
         })
@@ -218,7 +232,7 @@ fn project() -> Result<usize> {
     for at in EVENTS..EVENTS + ENTITIES {
         log.append(&event(at)?)?;
     }
-    measured(|| each(&log, EVENTS / ENTITIES + 1))?;
+    timed(|| each(&log, EVENTS / ENTITIES + 1))?;
     Ok(ENTITIES)
 }
 
