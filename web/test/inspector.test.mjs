@@ -253,6 +253,9 @@ test("causes and effects are drawn, walked through, and saved as SVG", WITHIN, a
   const svg = readFileSync(await saved.path(), "utf8");
   assert.match(svg, /^<svg[^>]*viewBox="0 0 /);
   assert.equal(svg.match(/<path/g).length, 13);
+  await tab(page, "Log").click();
+  await tab(page, "Graph").click();
+  await page.locator(".node.is-chosen[aria-label*=' #0 ']").waitFor({ timeout: 10_000 });
 });
 
 test("what is filtered is saved as JSON Lines", WITHIN, async (t) => {

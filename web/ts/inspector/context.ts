@@ -15,6 +15,8 @@ export interface Context {
   setFilter(filter: Filter, view?: ViewName): void;
   /** Shows one event beside the view. */
   openEvent(which: { id: string } | { sequence: number }): void;
+  /** The event that is shown beside the view, once it is there. */
+  readonly beside: Pick<EventRow, "id" | "sequence"> | undefined;
   /** Draws what an event belongs to. */
   openGraph(event: Pick<EventRow, "id" | "sequence">): void;
   show(view: ViewName): void;

@@ -19,6 +19,7 @@ export class EventPanel {
   readonly element = h("aside", { class: "panel", hidden: true, "aria-label": "The event", tabindex: -1 });
   readonly #context: Context;
   readonly #onclose: () => void;
+  #event: EventDetail | undefined;
   #request = new AbortController();
 
   constructor(context: Context, onclose: () => void) {
@@ -28,11 +29,15 @@ export class EventPanel {
 
   get isOpen() { return !this.element.hidden; }
 
+  /** The event that it shows, once it is there. */
+  get event(): Pick<EventRow, "id" | "sequence"> | undefined { return this.isOpen ? this.#event : undefined; }
+
   async open(which: { id: string } | { sequence: number }) {
     this.#request.abort();
     this.#request = new AbortController();
     const { signal } = this.#request;
     this.element.hidden = false;
+    this.#event = undefined;
     try {
       const event = await this.#context.source.event(which, signal);
       if (signal.aborted) return;
@@ -57,6 +62,7 @@ export class EventPanel {
   }
 
   #show(event: EventDetail, signal: AbortSignal) {
+    this.#event = event;
     const { entity, scope, id, sequence, version, correlation, causation } = event;
     const link = (id: string, words = id) => h("button", { type: "button", class: "link mono", onclick: () => this.#context.openEvent({ id }) }, words);
     const fields: [string, Child][] = [

@@ -48,7 +48,9 @@ export class GraphView implements View {
   }
 
   onshow() {
-    if (this.#isLater) this.#fit();
+    const { beside } = this.#context;
+    if (beside && beside.id !== this.#event?.id) void this.open(beside);
+    else if (this.#isLater) this.#fit();
   }
 
   async open(event: Pick<EventRow, "id" | "sequence">) {

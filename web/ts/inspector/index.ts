@@ -127,11 +127,17 @@ export class Inspector implements Context {
 
   openGraph(event: Pick<EventRow, "id" | "sequence">) {
     if (isNarrow(this.#host)) this.#panel.close();
-    this.show("graph");
+    this.#reveal("graph");
     void (this.#views.get("graph") as GraphView).open(event);
   }
 
+  get beside() { return this.#panel.event; }
+
   show(name: ViewName) {
+    this.#reveal(name).onshow?.();
+  }
+
+  #reveal(name: ViewName): View {
     this.#view = name;
     let view = this.#views.get(name);
     if (!view) {
@@ -144,7 +150,7 @@ export class Inspector implements Context {
       if (other === name) tab.setAttribute("aria-current", "page"); else tab.removeAttribute("aria-current");
     }
     this.#bar.element.hidden = !FILTERED.includes(name);
-    view.onshow?.();
+    return view;
   }
 
   /** Says whether something is held over it that can be dropped. */
