@@ -9,16 +9,27 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
 import { inspectorEntry, inspectorPage } from "./inspector.mjs";
+import { splitWasm } from "./split.mjs";
 import { wasmEnvironment } from "./toolchain.mjs";
 
 const web = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const root = resolve(web, "..");
 const dist = join(web, "dist");
 const pkg = join(web, "pkg");
-const wasm = join(pkg, "annals.wasm");
+/** What every page that leads loads, and what is loaded for long work. */
+const WASM = { first: "annals.wasm", second: "annals-jobs.wasm" };
 
 /** Bytes, gzipped. The wasm and the worker are loaded by the tab that leads, the client by each. */
-const LIMITS = { "annals.wasm": 302_000, "worker.js": 10_000, "broker.js": 1_000, "client (index.js)": 8_000, "client, seldom": 3_000, "inspector.js": 70_000 };
+const LIMITS = { "annals.wasm": 217_500, "annals-jobs.wasm": 90_500, "worker.js": 10_000, "broker.js": 1_000, "client (index.js)": 8_000, "client, seldom": 3_000, "inspector.js": 70_000 };
+
+/**
+ * What is loaded for long work: what these exports lead to, and what is behind `dyn Work`, which only they make. The
+ * second are names in the wasm, as the compiler writes them.
+ */
+const JOBS = {
+  entries: ["engine_job"],
+  isOfSecond: (name) => /annals_web::keep::|^core::ptr::drop_\w+<annals_core::verify::Verification</.test(name),
+};
 
 /** What wasm-opt may use: what every browser with OPFS access handles has. */
 const WASM_FEATURES = ["bulk-memory", "mutable-globals", "nontrapping-float-to-int", "sign-ext", "reference-types", "multivalue"];
@@ -37,10 +48,21 @@ function buildWasm() {
   const built = join(JSON.parse(metadata).target_directory, "wasm32-unknown-unknown/web/annals_web.wasm");
   const bindgen = ["--target", "web", "--omit-default-module-path", "--out-dir", pkg, built];
   run("wasm-bindgen", bindgen, { env });
+  const whole = join(pkg, "whole.wasm");
+  wasmOpt(join(pkg, "annals_web_bg.wasm"), whole, ["-g"]);
+  const { functions, ...parts } = splitWasm(readFileSync(whole), JOBS);
+  console.log(`functions: ${functions.first} first, ${functions.second} for long work, which calls ${functions.shared} of the first`);
+  for (const [part, name] of Object.entries(WASM)) {
+    writeFileSync(whole, parts[part]);
+    wasmOpt(whole, join(pkg, name), ["--strip-debug", "--strip-producers", "--strip-target-features"]);
+    checkPaths(join(pkg, name));
+  }
+}
+
+function wasmOpt(from, to, options) {
   const features = WASM_FEATURES.map((feature) => `--enable-${feature}`);
-  const wasmOpt = join(web, "node_modules/binaryen/bin/wasm-opt");
-  run(process.execPath, [wasmOpt, "-O3", "--strip-producers", ...features, join(pkg, "annals_web_bg.wasm"), "-o", wasm]);
-  checkPaths();
+  const program = join(web, "node_modules/binaryen/bin/wasm-opt");
+  run(process.execPath, [program, "-Os", ...options, ...features, from, "-o", to]);
 }
 
 /** Panics name the file that they come from: not as it is called on this machine. */
@@ -60,7 +82,7 @@ function cargoHome(env) {
   return env.CARGO_HOME || join(homedir(), ".cargo");
 }
 
-function checkPaths() {
+function checkPaths(wasm) {
   const text = readFileSync(wasm).toString("latin1");
   const folder = [root, cargoHome(process.env), "registry/src", "registry\\src", ".rustup"].find((folder) => text.includes(folder));
   if (!folder) return;
@@ -79,7 +101,8 @@ async function buildScripts() {
   const [worker, broker] = await Promise.all([text("ts/worker.ts"), text("ts/broker.ts")]);
   writeFileSync(join(dist, "worker.js"), worker);
   writeFileSync(join(dist, "broker.js"), broker);
-  const parts = { WASM: readFileSync(wasm).toString("base64"), WORKER: worker };
+  const wasm = (name) => readFileSync(join(pkg, name)).toString("base64");
+  const parts = { WASM: wasm(WASM.first), JOBS_WASM: wasm(WASM.second), WORKER: worker };
   const lines = Object.entries(parts).map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};\n`);
   writeFileSync(join(pkg, "inline-parts.js"), lines.join(""));
   const types = Object.keys(parts).map((name) => `export declare const ${name}: string;\n`);
@@ -146,10 +169,11 @@ async function checkSizes() {
 }
 
 mkdirSync(pkg, { recursive: true });
-if (!process.argv.includes("--skip-wasm") || !existsSync(wasm)) buildWasm();
+const wasms = Object.values(WASM);
+if (!process.argv.includes("--skip-wasm") || !wasms.every((name) => existsSync(join(pkg, name)))) buildWasm();
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist);
-copyFileSync(wasm, join(dist, "annals.wasm"));
+for (const name of wasms) copyFileSync(join(pkg, name), join(dist, name));
 await buildScripts();
 await buildPage();
 buildTypes();

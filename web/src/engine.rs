@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 
 use annals_core::{
-    AppendReceipt, Durability, EventId, Log, LogConfig, MemoryStorage, Query, Sequence, Staged,
+    AppendReceipt, Durability, Log, LogConfig, MemoryStorage, Query, Sequence, Staged,
 };
 use annals_opfs::{OpfsOptions, OpfsStorage, OpfsUpkeep};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::files::AnyStorage;
 use crate::host::WebHost;
 use crate::host_files::{HostFiles, HostStorage};
-use crate::keep::{self, ImportJob, JOB_REQUEST, JobRequest, Jobs, Slice, Work, action};
+use crate::keep::{self, Jobs, Slice};
 use crate::request::{QueryRequest, Request, read_batch};
 use crate::wire::{Input, Output};
 
@@ -31,12 +31,12 @@ const OPEN_TRIES_MAX: usize = 8;
 #[wasm_bindgen]
 pub struct Engine {
     /// `None` while a backup is taken in, and when the store is closed.
-    log: RefCell<Option<WebLog>>,
+    pub(crate) log: RefCell<Option<WebLog>>,
     /// Where it is opened again behind an import.
-    storage: AnyStorage,
+    pub(crate) storage: AnyStorage,
     is_relaxed: bool,
     is_closed: Cell<bool>,
-    jobs: RefCell<Jobs>,
+    pub(crate) jobs: RefCell<Jobs>,
     upkeep: RefCell<Option<OpfsUpkeep>>,
     is_refused: Cell<bool>,
 }
@@ -122,14 +122,14 @@ impl Engine {
         }
     }
 
-    /// Answers one request other than an append. One for a job (see `keep`) does a slice of it.
+    /// Answers one request other than an append or one for a job.
     pub fn call(&self, bytes: &[u8]) -> Vec<u8> {
-        let outcome = match bytes.first() {
-            Some(&JOB_REQUEST) => self.job(bytes).map(Slice::write),
-            _ => self.with_log(|log| self.answer(log, bytes)),
-        };
-        self.is_refused.set(outcome.as_ref().is_err_and(|failure| failure.is_not_ready));
-        finish(outcome)
+        self.finish(self.with_log(|log| self.answer(log, bytes)))
+    }
+
+    /// Does a slice of a job (see `keep`). The second wasm file must have been loaded.
+    pub fn job(&self, bytes: &[u8]) -> Vec<u8> {
+        self.finish(keep::answer(self, bytes).map(Slice::write))
     }
 
     /// Whether the last call was refused because files were not ready: after `topUp` it is
@@ -192,84 +192,47 @@ impl Engine {
         }
     }
 
+    fn finish(&self, outcome: Result<Output, Failure>) -> Vec<u8> {
+        self.is_refused.set(outcome.as_ref().is_err_and(|failure| failure.is_not_ready));
+        finish(outcome)
+    }
+
     /// Runs `act` on the log, which is opened again behind an import.
-    fn with_log<T>(
+    pub(crate) fn with_log<T>(
         &self,
         act: impl FnOnce(&mut WebLog) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut log = self.log.borrow_mut();
-        if log.is_none() {
-            if self.is_closed.get() {
-                return Err(Failure::closed());
-            }
-            if self.jobs.borrow_mut().is_importing() {
-                return Err(Failure::importing());
-            }
-            *log = Some(open_log(self.storage.clone(), self.is_relaxed)?);
-        }
-        match &mut *log {
+        self.ensure_open()?;
+        self.with_open_log(act)
+    }
+
+    /// Runs `act` on the log, unless it is closed.
+    pub(crate) fn with_open_log<T>(
+        &self,
+        act: impl FnOnce(&mut WebLog) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        match &mut *self.log.borrow_mut() {
             Some(log) => act(log),
             None => Err(Failure::closed()),
         }
     }
 
-    /// Begins a job, goes on with it, or gives it up.
-    fn job(&self, bytes: &[u8]) -> Result<Slice, Failure> {
-        let mut request = JobRequest::read(bytes)?;
-        let (id, begun) =
-            (request.id, Slice::More { bytes_done: 0, bytes_total: 0, rest: Output::default() });
-        match request.action {
-            action::DROP => {
-                self.jobs.borrow_mut().remove(id);
-                Ok(begun)
-            }
-            action::STEP => {
-                let slice = self.step(id, &mut request.input);
-                let is_over = match &slice {
-                    Ok(slice) => matches!(slice, Slice::Done { .. }),
-                    Err(failure) => !failure.is_not_ready,
-                };
-                if is_over {
-                    self.jobs.borrow_mut().remove(id);
-                }
-                slice
-            }
-            action => {
-                if !self.jobs.borrow_mut().admits(action) {
-                    return Ok(Slice::Waits);
-                }
-                let work = match action {
-                    action::IMPORT => self.begin_import(&mut request.input)?,
-                    _ => self.with_log(|log| keep::begin(log, request))?,
-                };
-                self.jobs.borrow_mut().add(id, work);
-                Ok(begun)
-            }
+    fn ensure_open(&self) -> Result<(), Failure> {
+        if self.log.borrow().is_some() {
+            return Ok(());
         }
+        if self.is_closed.get() {
+            return Err(Failure::closed());
+        }
+        if self.jobs.borrow_mut().is_importing() {
+            return Err(Failure::importing());
+        }
+        self.log.replace(Some(self.open_log()?));
+        Ok(())
     }
 
-    fn begin_import(&self, input: &mut Input<'_>) -> Result<Work, Failure> {
-        self.with_log(|log| Ok(log.close_in_place()?))?;
-        let job = ImportJob::begin(self.storage.clone(), input)?;
-        self.log.take();
-        Ok(Work::Import(Box::new(job)))
-    }
-
-    fn step(&self, id: EventId, input: &mut Input<'_>) -> Result<Slice, Failure> {
-        let mut jobs = self.jobs.borrow_mut();
-        let Some(work) = jobs.get(id) else { return Ok(Slice::Unknown) };
-        let Work::Import(job) = work else {
-            let mut log = self.log.borrow_mut();
-            let log = log.as_mut().ok_or_else(Failure::closed)?;
-            return keep::step(work, log, input);
-        };
-        let Some(summary) = job.published() else { return job.step(input) };
-        // Whoever is told that it is done finds the events.
-        let mut rest = Output::default();
-        keep::put_imported(&mut rest, summary);
-        let bytes_total = summary.bytes;
-        self.log.replace(Some(open_log(self.storage.clone(), self.is_relaxed)?));
-        Ok(Slice::Done { bytes_total, rest })
+    pub(crate) fn open_log(&self) -> Result<WebLog, Failure> {
+        open_log(self.storage.clone(), self.is_relaxed)
     }
 
     fn answer(&self, log: &mut WebLog, bytes: &[u8]) -> Result<Output, Failure> {

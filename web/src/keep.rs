@@ -3,21 +3,22 @@
 //! Each request does some of it and says how far it is; whoever wants it done asks again. So others
 //! are served in between, a leader never goes silent over it, and it ends when nobody asks any more.
 //! A job has an id that its client made up: a leader that does not know it says so.
+//!
+//! All of this is in a wasm file of its own, which is loaded when the first job is asked for (see
+//! `build/split.mjs`). What every page needs knows jobs by [`Jobs`] and [`Work`] alone.
 
 mod backup;
 mod rewrite;
 
 use annals_core::{EventId, Reader, Sequence, Storage, Verification, VerifyOptions, VerifyReport};
 
+use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::files::AnyStorage;
 use crate::request::read_region;
 use crate::wire::{Input, Malformed, Output};
-use backup::{ExportJob, read_export};
-pub(crate) use backup::{ImportJob, put_imported};
+use backup::{ExportJob, ImportJob};
 use rewrite::{CompactJob, EraseJob};
-
-use crate::engine::WebLog;
 
 /// How long a slice goes on taking steps, in milliseconds.
 const SLICE_MS: f64 = 30.0;
@@ -104,26 +105,26 @@ pub(crate) struct Jobs {
 struct Job {
     id: EventId,
     asked_ms: f64,
-    work: Work,
+    /// What it was begun by.
+    action: u8,
+    work: Box<dyn Work>,
 }
 
-pub(crate) enum Work {
-    Verify(Box<Verification<AnyStorage>>),
-    Erase(Box<EraseJob>),
-    Compact(Box<CompactJob>),
-    Export(Box<ExportJob>),
-    Import(Box<ImportJob>),
+/// Work under way. The build knows what is compiled for it by the name of this trait.
+pub(crate) trait Work {
+    /// Does a slice of it.
+    fn step(&mut self, engine: &Engine, input: &mut Input<'_>) -> Result<Slice, Failure>;
 }
 
-impl Work {
+impl Job {
     /// Whether it needs the store, or its segments, for itself.
     fn keeps_out(&self, action: u8) -> bool {
-        match self {
-            Work::Import(_) => true,
-            Work::Erase(_) | Work::Compact(_) => {
+        match self.action {
+            action::IMPORT => true,
+            action::ERASE | action::COMPACT => {
                 matches!(action, action::ERASE | action::COMPACT | action::IMPORT)
             }
-            Work::Verify(_) | Work::Export(_) => action == action::IMPORT,
+            _ => action == action::IMPORT,
         }
     }
 }
@@ -131,36 +132,35 @@ impl Work {
 impl Jobs {
     /// Whether a job for `action` may begin now. Jobs that nobody has asked for in a while are
     /// given up for it.
-    pub(crate) fn admits(&mut self, action: u8) -> bool {
+    fn admits(&mut self, action: u8) -> bool {
         let now = js_sys::Date::now();
         self.all.retain(|job| {
             let idle_ms = now - job.asked_ms;
-            let is_in_the_way = job.work.keeps_out(action);
-            idle_ms < if is_in_the_way { IDLE_MS } else { READING_IDLE_MS }
+            idle_ms < if job.keeps_out(action) { IDLE_MS } else { READING_IDLE_MS }
         });
-        !self.all.iter().any(|job| job.work.keeps_out(action))
+        !self.all.iter().any(|job| job.keeps_out(action))
     }
 
     /// Whether a backup is being taken in, unless nobody has asked for that in a while.
     pub(crate) fn is_importing(&mut self) -> bool {
         let now = js_sys::Date::now();
-        let is_import = |job: &Job| matches!(job.work, Work::Import(_));
+        let is_import = |job: &Job| job.action == action::IMPORT;
         self.all.retain(|job| !is_import(job) || now - job.asked_ms < IDLE_MS);
         self.all.iter().any(is_import)
     }
 
-    pub(crate) fn add(&mut self, id: EventId, work: Work) {
+    fn add(&mut self, id: EventId, action: u8, work: Box<dyn Work>) {
         self.remove(id);
-        self.all.push(Job { id, asked_ms: js_sys::Date::now(), work });
+        self.all.push(Job { id, asked_ms: js_sys::Date::now(), action, work });
     }
 
-    pub(crate) fn get(&mut self, id: EventId) -> Option<&mut Work> {
+    fn get(&mut self, id: EventId) -> Option<&mut dyn Work> {
         let job = self.all.iter_mut().find(|job| job.id == id)?;
         job.asked_ms = js_sys::Date::now();
-        Some(&mut job.work)
+        Some(&mut *job.work)
     }
 
-    pub(crate) fn remove(&mut self, id: EventId) {
+    fn remove(&mut self, id: EventId) {
         self.all.retain(|job| job.id != id);
     }
 
@@ -169,37 +169,56 @@ impl Jobs {
     }
 }
 
-/// Begins a job on an open log; an import begins without one.
-pub(crate) fn begin(log: &mut WebLog, request: JobRequest<'_>) -> Result<Work, Failure> {
-    let (reader, mut input) = (log.reader(), request.input);
-    let work = match request.action {
-        action::VERIFY => {
-            Work::Verify(Box::new(Verification::new(reader, VerifyOptions::default())))
+/// Begins a job, goes on with it, or gives it up.
+pub(crate) fn answer(engine: &Engine, bytes: &[u8]) -> Result<Slice, Failure> {
+    let mut request = JobRequest::read(bytes)?;
+    let (id, jobs) = (request.id, &engine.jobs);
+    match request.action {
+        action::DROP => jobs.borrow_mut().remove(id),
+        action::STEP => {
+            let slice = match jobs.borrow_mut().get(id) {
+                Some(work) => work.step(engine, &mut request.input),
+                None => return Ok(Slice::Unknown),
+            };
+            let is_over = match &slice {
+                Ok(slice) => matches!(slice, Slice::Done { .. }),
+                Err(failure) => !failure.is_not_ready,
+            };
+            if is_over {
+                jobs.borrow_mut().remove(id);
+            }
+            return slice;
         }
-        action::ERASE => {
-            let region = read_region(&mut input, &reader)?;
-            Work::Erase(Box::new(EraseJob::begin(log, region)?))
+        action => {
+            if !jobs.borrow_mut().admits(action) {
+                return Ok(Slice::Waits);
+            }
+            let work = begin(engine, request)?;
+            jobs.borrow_mut().add(id, action, work);
         }
-        action::COMPACT => Work::Compact(Box::new(CompactJob::read(&mut input, &reader)?)),
-        action::EXPORT => Work::Export(Box::new(read_export(&mut input, log)?)),
-        _ => return Err(Malformed.into()),
-    };
-    if input.is_empty() { Ok(work) } else { Err(Malformed.into()) }
+    }
+    Ok(Slice::More { bytes_done: 0, bytes_total: 0, rest: Output::default() })
 }
 
-/// Goes on with a job on an open log.
-pub(crate) fn step(
-    work: &mut Work,
-    log: &mut WebLog,
-    input: &mut Input<'_>,
-) -> Result<Slice, Failure> {
-    match work {
-        Work::Verify(verification) => Ok(verify(verification)),
-        Work::Erase(job) => job.step(log),
-        Work::Compact(job) => job.step(log),
-        Work::Export(job) => job.step(input),
-        Work::Import(_) => Err(Malformed.into()),
+fn begin(engine: &Engine, request: JobRequest<'_>) -> Result<Box<dyn Work>, Failure> {
+    let JobRequest { action, mut input, .. } = request;
+    if action == action::IMPORT {
+        return Ok(Box::new(ImportJob::begin(engine, &mut input)?));
     }
+    engine.with_log(|log| {
+        let reader = log.reader();
+        let work: Box<dyn Work> = match action {
+            action::VERIFY => Box::new(Verification::new(reader, VerifyOptions::default())),
+            action::ERASE => {
+                let region = read_region(&mut input, &reader)?;
+                Box::new(EraseJob::begin(log, region)?)
+            }
+            action::COMPACT => Box::new(CompactJob::read(&mut input, &reader)?),
+            action::EXPORT => Box::new(ExportJob::read(&mut input, log)?),
+            _ => return Err(Malformed.into()),
+        };
+        if input.is_empty() { Ok(work) } else { Err(Malformed.into()) }
+    })
 }
 
 /// Time that one slice has.
@@ -214,6 +233,12 @@ impl Clock {
 
     fn is_over(&self) -> bool {
         js_sys::Date::now() >= self.until_ms
+    }
+}
+
+impl Work for Verification<AnyStorage> {
+    fn step(&mut self, engine: &Engine, _: &mut Input<'_>) -> Result<Slice, Failure> {
+        engine.with_open_log(|_| Ok(verify(self)))
     }
 }
 

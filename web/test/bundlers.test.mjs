@@ -64,12 +64,14 @@ async function works(t, url) {
   const again = await openTab(context, url);
   assert.deepEqual(await again.evaluate(() => payloads()), [{ cents: 450 }, { cents: 290 }]);
   assert.equal(await again.evaluate(() => store.status.role), "leader");
+  // What does this is in the second wasm file.
+  assert.deepEqual(await again.evaluate(() => store.verify().then(({ isWhole, events }) => [isWhole, events])), [true, 2]);
   const inMemory = await again.evaluate(async () => {
     const store = await app.openTestStore();
     await store.append(sold(1));
-    return app.collect(store.query()).then((events) => events.length);
+    return [(await app.collect(store.query())).length, (await store.verify()).isWhole];
   });
-  assert.equal(inMemory, 1);
+  assert.deepEqual(inMemory, [1, true]);
   assert.deepEqual(complaints, []);
 }
 
@@ -81,7 +83,7 @@ for (const bundler of ["vite", "webpack", "esbuild"]) {
     t.after(() => server.close());
     await works(t, server.url);
     const built = readdirSync(join(path, "dist"), { recursive: true }).map(String);
-    assert.equal(built.filter((name) => name.endsWith(".wasm")).length, 1, `one wasm file: ${built}`);
+    assert.equal(built.filter((name) => name.endsWith(".wasm")).length, 2, `each wasm file once: ${built}`);
   });
 }
 

@@ -10,6 +10,7 @@ export type ErrorCode =
   | "QuotaExceeded"
   | "StorageUnavailable"
   | "StorageFailed"
+  | "LoadFailed"
   | "Poisoned"
   | "Corrupt"
   | "NewerFormat"

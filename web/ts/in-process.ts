@@ -10,13 +10,14 @@ export function openInProcess(
   engine: Engine,
   storage: Welcome["storage"],
   isRelaxed: boolean,
+  loadJobs: () => Promise<void>,
   onclose: () => void = () => {},
 ): EventStore {
   const session = new Session(0);
   let isClosed = false;
   // A browser's `queueMicrotask` can't be called as a method.
   const soon = (run: () => void) => queueMicrotask(run);
-  const server = new Server(engine, { epoch: 1, storage }, isRelaxed, soon, (error) => {
+  const server = new Server(engine, { epoch: 1, storage }, isRelaxed, loadJobs, soon, (error) => {
     session.close(new AnnalsError("Internal", `the store can't go on: ${error}`));
   });
   const [near, far] = pair();

@@ -6,13 +6,15 @@ export { newId } from "./wire.js";
 import { openWith, type Parts } from "./open.js";
 import type { EventStore, OpenOptions } from "./types.js";
 // Written by the build.
-import { WASM, WORKER } from "../pkg/inline-parts.js";
+import { JOBS_WASM, WASM, WORKER } from "../pkg/inline-parts.js";
 
 // There is no broker: tabs share a worker by its URL, and one of a blob is another in each.
 const scriptUrl = (text: string) => URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
 
+const bytesOf = (text: string) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+
 const PARTS: Parts = {
-  get wasm() { return Uint8Array.from(atob(WASM), (character) => character.charCodeAt(0)); },
+  get wasm() { return { first: bytesOf(WASM), jobs: bytesOf(JOBS_WASM) }; },
   makeWorker: () => new Worker(scriptUrl(WORKER), { type: "module", name: "annals-worker" }),
 };
 

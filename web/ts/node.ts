@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { initSync, Engine } from "../pkg/annals_web.js";
 import { AnnalsError } from "./errors.js";
 import { openInProcess } from "./in-process.js";
+import { jobsFrom } from "./jobs.js";
 import { Directory } from "./node-files.js";
 import type { EventStore } from "./types.js";
 import { failure } from "./wire.js";
@@ -20,24 +21,26 @@ export interface NodeOptions {
   durability?: "strict" | "relaxed";
 }
 
-let isReady = false;
+let loaded: (() => Promise<void>) | undefined;
 
-/** Loads the wasm file beside this one, once. */
-export function load() {
-  if (isReady) return;
-  initSync({ module: readFileSync(new URL("./annals.wasm", import.meta.url)) });
-  isReady = true;
+/** Loads the wasm file beside this one, once; what it gives loads the one for long work. */
+export function load(): () => Promise<void> {
+  if (loaded) return loaded;
+  const first = initSync({ module: readFileSync(new URL("./annals.wasm", import.meta.url)) });
+  loaded = jobsFrom(() => readFileSync(new URL("./annals-jobs.wasm", import.meta.url)), first);
+  return loaded;
 }
 
 /** Opens the event store in a directory, as its only writer. */
 export async function openEventStore(options: NodeOptions): Promise<EventStore> {
-  load();
+  const loadJobs = load();
   const isRelaxed = options.durability === "relaxed";
-  if (options.storage === "memory") return openInProcess(Engine.openMemory(), "memory", false);
+  if (options.storage === "memory") return openInProcess(Engine.openMemory(), "memory", false, loadJobs);
   if (!options.directory) throw new AnnalsError("InvalidInput", "give a directory, or storage: \"memory\"");
   const directory = Directory.open(options.directory);
   try {
-    return openInProcess(Engine.openFiles(directory, isRelaxed), "files", isRelaxed, () => directory.close());
+    const engine = Engine.openFiles(directory, isRelaxed);
+    return openInProcess(engine, "files", isRelaxed, loadJobs, () => directory.close());
   } catch (error) {
     directory.close();
     throw failure(error);

@@ -5,13 +5,14 @@ import { Session } from "./session.js";
 import { Store } from "./store.js";
 import { Tabs } from "./tabs.js";
 import type { EventStore, OpenOptions } from "./types.js";
+import type { WasmFiles } from "./worker.js";
 
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 const LEADER_TIMEOUT = 15_000;
 
 /** What `annals/inline` gives instead of files beside this one. */
 export interface Parts {
-  wasm?: BufferSource;
+  wasm?: { readonly first: BufferSource; readonly jobs: BufferSource };
   makeWorker(): Worker;
   /** None where tabs can't share a worker. */
   makeBroker?(): SharedWorker;
@@ -36,10 +37,9 @@ export async function openWith(parts: Parts, options: OpenOptions): Promise<Even
 }
 
 async function openIn(storage: "opfs" | "memory", parts: Parts, options: OpenOptions): Promise<EventStore> {
-  const { signal, wasmUrl } = options;
+  const { signal } = options;
   const patience = options.leaderTimeout ?? LEADER_TIMEOUT;
   const session = new Session(patience);
-  const wasm = wasmUrl === undefined ? parts.wasm : String(new URL(wasmUrl, location.href));
   const { makeBroker } = parts;
   const useBroker = makeBroker && options.tabs !== "broadcast" && typeof SharedWorker === "function";
   const tabs = new Tabs(session, {
@@ -47,9 +47,9 @@ async function openIn(storage: "opfs" | "memory", parts: Parts, options: OpenOpt
     isRelaxed: options.durability === "relaxed",
     storage,
     isShared: storage === "opfs",
+    wasm: wasmOf(parts, options),
     makeWorker: options.worker ?? parts.makeWorker,
     ...(useBroker ? { makeBroker } : {}),
-    ...(wasm === undefined ? {} : { wasm }),
   });
   let persisted = false;
   const askPersisted = async (ask: "persisted" | "persist") => {
@@ -70,6 +70,23 @@ async function openIn(storage: "opfs" | "memory", parts: Parts, options: OpenOpt
   }
   if (storage === "opfs") await askPersisted("persisted").catch(() => {});
   return store;
+}
+
+/** Where the two wasm files are, as the options say, or the parts. */
+function wasmOf({ wasm }: Parts, { wasmUrl, jobsWasmUrl }: OpenOptions): WasmFiles {
+  const absolute = (url: string | URL | undefined) => (url === undefined ? undefined : String(new URL(url, location.href)));
+  const first = absolute(wasmUrl);
+  const jobs = absolute(jobsWasmUrl ?? besideOf(first));
+  return { first: first ?? wasm?.first, jobs: jobs ?? wasm?.jobs };
+}
+
+/** Where the second wasm file is, if it stands beside the first; nowhere beside a blob. */
+function besideOf(wasmUrl: string | undefined): URL | undefined {
+  try {
+    return wasmUrl === undefined ? undefined : new URL("annals-jobs.wasm", wasmUrl);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Joins the tabs and waits until somebody answers, or nobody can. */

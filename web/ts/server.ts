@@ -2,13 +2,16 @@
 // engine, and tells those who watch that the end has moved. Appends that arrive together are
 // written together.
 
-import { failure, groupAnswers, groupRequest, JOB, SYNC_REQUEST } from "./wire.js";
+import { AnnalsError } from "./errors.js";
+import { failure, failureBytes, groupAnswers, groupRequest, JOB, SYNC_REQUEST } from "./wire.js";
 import { PROTOCOL, type Port, type ToClient, type ToServer, type Welcome } from "./session.js";
 
 /** What of the wasm engine the server uses. */
 export interface Engine {
   append(group: Uint8Array): Uint8Array;
   call(request: Uint8Array): Uint8Array;
+  /** For long work: the second wasm file must be there. */
+  job(request: Uint8Array): Uint8Array;
   topUp(): Promise<void>;
   close(): void;
   readonly isRefused: boolean;
@@ -29,6 +32,7 @@ export class Server {
   readonly #engine: Engine;
   readonly #welcome: Omit<Welcome, "end">;
   readonly #isRelaxed: boolean;
+  readonly #loadJobs: () => Promise<void>;
   readonly #onfatal: (error: unknown) => void;
   readonly #ports = new Set<Port>();
   readonly #watching = new Set<Port>();
@@ -39,17 +43,22 @@ export class Server {
   #told = 0n;
   readonly #soon: (run: () => void) => void;
 
-  /** `soon` runs something behind the messages that have arrived already. */
+  /**
+   * `loadJobs` has the engine's `job` at hand when it resolves; `soon` runs something behind the messages that have
+   * arrived already.
+   */
   constructor(
     engine: Engine,
     welcome: Omit<Welcome, "end">,
     isRelaxed: boolean,
+    loadJobs: () => Promise<void>,
     soon: (run: () => void) => void,
     onfatal: (error: unknown) => void,
   ) {
     this.#engine = engine;
     this.#welcome = welcome;
     this.#isRelaxed = isRelaxed;
+    this.#loadJobs = loadJobs;
     this.#onfatal = onfatal;
     this.#soon = soon;
     this.#told = engine.end;
@@ -89,8 +98,8 @@ export class Server {
         return;
       case "c":
         return void this.#guard(async () => {
-          let answer = await this.#whenReady(() => this.#engine.call(message[2]));
-          if (message[2][0] === JOB) answer = await this.#tidied(answer);
+          const request = message[2];
+          const answer = await (request[0] === JOB ? this.#job(request) : this.#whenReady(() => this.#engine.call(request)));
           this.#tell();
           sendAnswer(port, message[1], answer);
         });
@@ -150,6 +159,16 @@ export class Server {
     const tended = this.#tending.catch(() => {}).then(() => this.#engine.topUp());
     this.#tending = tended;
     return tended;
+  }
+
+  async #job(request: Uint8Array): Promise<Uint8Array> {
+    try {
+      await this.#loadJobs();
+    } catch (error) {
+      if (error instanceof AnnalsError) return failureBytes(error);
+      throw error;
+    }
+    return this.#tidied(await this.#whenReady(() => this.#engine.job(request)));
   }
 
   /** The answer of a job's slice, when the files that it has replaced are gone, or why they are not. */

@@ -7,7 +7,7 @@ import { askByBroadcast, hearLeaders } from "./broadcast.js";
 import type { FromBroker, ToBroker } from "./broker.js";
 import { AnnalsError, type ErrorCode } from "./errors.js";
 import type { Port, Session } from "./session.js";
-import type { FromWorker, Start } from "./worker.js";
+import type { FromWorker, Start, WasmFiles } from "./worker.js";
 import { failure } from "./wire.js";
 
 export interface TabsOptions {
@@ -16,7 +16,7 @@ export interface TabsOptions {
   storage: "opfs" | "memory";
   /** Whether other tabs may ask. */
   isShared: boolean;
-  wasm?: string | BufferSource;
+  wasm: WasmFiles;
   makeWorker(): Worker;
   /** Where there is none, tabs find each other by broadcast. */
   makeBroker?: () => SharedWorker;
@@ -227,9 +227,8 @@ export class Tabs {
     this.#worker = worker;
     const { port1, port2 } = new MessageChannel();
     const start: Start = {
-      name, storage, isRelaxed, isShared, epoch: this.#epoch, busyTimeout: BUSY_TIMEOUT, port: port2,
+      name, storage, isRelaxed, isShared, wasm, epoch: this.#epoch, busyTimeout: BUSY_TIMEOUT, port: port2,
     };
-    if (wasm !== undefined) start.wasm = wasm;
     if (leader !== undefined) start.leader = leader;
     if (isShared && makeBroker) start.broker = makeBroker().port;
     const lead = new Promise<void>((resolve, reject) => {

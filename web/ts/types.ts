@@ -394,6 +394,8 @@ export interface OpenOptions {
   worker?: () => DedicatedWorker;
   /** Where `annals.wasm` is, where the bundler can't find it. */
   wasmUrl?: string | URL;
+  /** Where `annals-jobs.wasm` is, where the bundler can't find it: beside `wasmUrl`, if that is given. */
+  jobsWasmUrl?: string | URL;
   /** How tabs find each other: through a SharedWorker where there is one, or by broadcast. */
   tabs?: "shared-worker" | "broadcast";
   /** How long an operation waits while no tab leads, in milliseconds: 15000 if not given. */

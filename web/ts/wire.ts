@@ -292,6 +292,16 @@ export function open(answer: Uint8Array): Input {
   throw new AnnalsError(code, message, fields);
 }
 
+/** An answer that `open` throws as this error. */
+export function failureBytes({ code, message }: AnnalsError): Uint8Array<ArrayBuffer> {
+  const out = new Output();
+  out.u8(1);
+  out.text(code);
+  out.text(message);
+  out.u32(0);
+  return out.done();
+}
+
 /** The failure that was thrown as bytes, or what else was thrown. */
 export function failure(thrown: unknown): unknown {
   if (!(thrown instanceof Uint8Array)) return thrown;

@@ -1,11 +1,18 @@
 // The dedicated worker of the tab that leads: it holds the files and serves every tab.
 
-import init, { Engine } from "../pkg/annals_web.js";
+import init, { Engine, type InitOutput } from "../pkg/annals_web.js";
 import { leadByBroadcast } from "./broadcast.js";
 import type { FromBroker, ToBroker } from "./broker.js";
 import { AnnalsError } from "./errors.js";
+import { jobsFrom } from "./jobs.js";
 import { Server } from "./server.js";
 import type { Port } from "./session.js";
+
+/** Where the two wasm files are, or their bytes: for where they don't stand beside the worker. */
+export interface WasmFiles {
+  first?: string | BufferSource | undefined;
+  jobs?: string | BufferSource | undefined;
+}
 
 /** What the tab tells its worker, once. A port for the tab itself comes with it, and perhaps one of the broker. */
 export interface Start {
@@ -17,7 +24,7 @@ export interface Start {
   leader?: string;
   busyTimeout: number;
   isShared: boolean;
-  wasm?: string | WebAssembly.Module | BufferSource;
+  wasm: WasmFiles;
   port: MessagePort;
   broker?: MessagePort;
 }
@@ -29,8 +36,11 @@ function tell(message: FromWorker) {
   postMessage(message);
 }
 
+function loadFirst({ first }: WasmFiles): Promise<InitOutput> {
+  return init({ module_or_path: first ?? new URL("./annals.wasm", import.meta.url) });
+}
+
 async function openEngine(start: Start): Promise<Engine> {
-  await init({ module_or_path: start.wasm ?? new URL("./annals.wasm", import.meta.url) });
   if (start.storage === "memory") return Engine.openMemory();
   let dir: FileSystemDirectoryHandle;
   try {
@@ -69,16 +79,18 @@ function soonByMessage(): (run: () => void) => void {
 let server: Server | undefined;
 
 async function start(start: Start) {
+  let first: InitOutput;
   let engine: Engine;
   try {
+    first = await loadFirst(start.wasm);
     engine = await openEngine(start);
   } catch (error) {
     const isKnown = error instanceof Uint8Array;
     return tell(["failed", isKnown ? error : [error instanceof AnnalsError ? error.code : "Internal", String(error)]]);
   }
-  const { epoch, storage, leader } = start;
+  const { epoch, storage, leader, wasm: { jobs = new URL("./annals-jobs.wasm", import.meta.url) } } = start;
   const welcome = { epoch, storage, ...(leader === undefined ? {} : { leader }) };
-  server = new Server(engine, welcome, start.isRelaxed, soonByMessage(), (error) => {
+  server = new Server(engine, welcome, start.isRelaxed, jobsFrom(jobs, first), soonByMessage(), (error) => {
     tell(["fatal", String(error)]);
     close();
   });

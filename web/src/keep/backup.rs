@@ -4,8 +4,8 @@ use annals_core::{
     Export, ExportOptions, Import, ImportSummary, Sequence, Verification, VerifyOptions,
 };
 
-use super::{Clock, Slice};
-use crate::engine::WebLog;
+use super::{Clock, Slice, Work};
+use crate::engine::{Engine, WebLog};
 use crate::failure::Failure;
 use crate::files::AnyStorage;
 use crate::host::WebHost;
@@ -19,14 +19,14 @@ pub(crate) struct ExportJob {
     export: Export<AnyStorage>,
 }
 
-pub(super) fn read_export(input: &mut Input<'_>, log: &WebLog) -> Result<ExportJob, Failure> {
-    let from = input.option(Input::u64)?.map_or(Sequence::ZERO, Sequence::new);
-    Ok(ExportJob { export: log.export(&ExportOptions::default().with_from(from))? })
-}
-
 impl ExportJob {
+    pub(super) fn read(input: &mut Input<'_>, log: &WebLog) -> Result<Self, Failure> {
+        let from = input.option(Input::u64)?.map_or(Sequence::ZERO, Sequence::new);
+        Ok(ExportJob { export: log.export(&ExportOptions::default().with_from(from))? })
+    }
+
     /// `position u64 | len_max u32`. An answer that was lost can't be given again.
-    pub(super) fn step(&mut self, input: &mut Input<'_>) -> Result<Slice, Failure> {
+    fn slice(&mut self, input: &mut Input<'_>) -> Result<Slice, Failure> {
         let (position, len_max) = (input.u64()?, input.u32()?);
         if position != self.export.position() {
             return Ok(Slice::Unknown);
@@ -41,6 +41,12 @@ impl ExportJob {
             0 => Slice::Done { bytes_total, rest },
             _ => Slice::More { bytes_done, bytes_total, rest },
         })
+    }
+}
+
+impl Work for ExportJob {
+    fn step(&mut self, engine: &Engine, input: &mut Input<'_>) -> Result<Slice, Failure> {
+        engine.with_open_log(|_| self.slice(input))
     }
 }
 
@@ -59,24 +65,18 @@ enum Phase {
 }
 
 impl ImportJob {
-    /// Into a storage whose log is closed.
-    pub(crate) fn begin(storage: AnyStorage, input: &mut Input<'_>) -> Result<Self, Failure> {
+    /// Closes the log: it is opened again when the backup was taken in, or was given up.
+    pub(super) fn begin(engine: &Engine, input: &mut Input<'_>) -> Result<Self, Failure> {
+        engine.with_log(|log| Ok(log.close_in_place()?))?;
         let verify = input.u8()? == 1;
-        let import = Some(Import::new(storage, WebHost));
+        let import = Some(Import::new(engine.storage.clone(), WebHost));
+        engine.log.take();
         Ok(ImportJob { import, verify, phase: Phase::Taking })
-    }
-
-    /// What was taken in, once it counts.
-    pub(crate) fn published(&self) -> Option<&ImportSummary> {
-        match &self.phase {
-            Phase::Published(summary) => Some(summary),
-            _ => None,
-        }
     }
 
     /// `0 | position u64 | bytes`, the next ones, or `1`: that was all. The progress says how many
     /// bytes were taken in.
-    pub(crate) fn step(&mut self, input: &mut Input<'_>) -> Result<Slice, Failure> {
+    fn slice(&mut self, input: &mut Input<'_>) -> Result<Slice, Failure> {
         let Some(import) = &mut self.import else { return Ok(Slice::Unknown) };
         let is_all = input.u8()? == 1;
         let whole = import.header().is_some_and(|header| header.first_sequence == Sequence::ZERO);
@@ -140,12 +140,24 @@ impl ImportJob {
     }
 }
 
+impl Work for ImportJob {
+    fn step(&mut self, engine: &Engine, input: &mut Input<'_>) -> Result<Slice, Failure> {
+        let Phase::Published(summary) = &self.phase else { return self.slice(input) };
+        // Whoever is told that it is done finds the events.
+        let mut rest = Output::default();
+        put_imported(&mut rest, summary);
+        let bytes_total = summary.bytes;
+        engine.log.replace(Some(engine.open_log()?));
+        Ok(Slice::Done { bytes_total, rest })
+    }
+}
+
 fn more(bytes_done: u64, bytes_total: u64) -> Slice {
     Slice::More { bytes_done, bytes_total, rest: Output::default() }
 }
 
 /// What the client learns of an import that counts.
-pub(crate) fn put_imported(out: &mut Output, summary: &ImportSummary) {
+fn put_imported(out: &mut Output, summary: &ImportSummary) {
     let header = &summary.header;
     out.text(&header.store_id.to_string());
     out.u64(header.first_sequence.get());

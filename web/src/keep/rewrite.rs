@@ -8,9 +8,9 @@ use annals_core::{
     Erasable, Erasure, ErasureReport, ErasureStep, EventRef, Reader, Region, Sequence, Storage,
 };
 
-use super::{Clock, Places, STEP_LEN, Slice};
+use super::{Clock, Places, STEP_LEN, Slice, Work};
 use crate::answer::put_receipts;
-use crate::engine::WebLog;
+use crate::engine::{Engine, WebLog};
 use crate::failure::Failure;
 use crate::files::AnyStorage;
 use crate::request::read_region;
@@ -36,7 +36,7 @@ impl EraseJob {
         Ok(EraseJob { erasure, running: None, places, bytes_before: 0, is_over: false })
     }
 
-    pub(super) fn step(&mut self, log: &mut WebLog) -> Result<Slice, Failure> {
+    fn slice(&mut self, log: &mut WebLog) -> Result<Slice, Failure> {
         if self.is_over {
             let mut rest = Output::default();
             put_erased(&mut rest, &log.finish_erasure(&mut self.erasure)?);
@@ -81,6 +81,12 @@ impl EraseJob {
             _ => {}
         }
         Ok(self.bytes_before)
+    }
+}
+
+impl Work for EraseJob {
+    fn step(&mut self, engine: &Engine, _: &mut Input<'_>) -> Result<Slice, Failure> {
+        engine.with_open_log(|log| self.slice(log))
     }
 }
 
@@ -137,7 +143,7 @@ impl CompactJob {
         })
     }
 
-    pub(super) fn step(&mut self, log: &mut WebLog) -> Result<Slice, Failure> {
+    fn slice(&mut self, log: &mut WebLog) -> Result<Slice, Failure> {
         let clock = Clock::start();
         let bytes_total = self.places.total;
         while !clock.is_over() {
@@ -172,5 +178,11 @@ impl CompactJob {
         rest.u64(self.sums.kept_events);
         rest.u64(self.sums.dropped_events);
         Slice::Done { bytes_total: self.places.total, rest }
+    }
+}
+
+impl Work for CompactJob {
+    fn step(&mut self, engine: &Engine, _: &mut Input<'_>) -> Result<Slice, Failure> {
+        engine.with_open_log(|log| self.slice(log))
     }
 }
