@@ -1,9 +1,11 @@
 // A browser and a server for tests: any Chromium on this machine, and files of a folder on
 // localhost, where OPFS and Web Locks are there.
 
-import { existsSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
 import { delimiter, extname, join, normalize } from "node:path";
 import { chromium } from "playwright-core";
 
@@ -31,6 +33,35 @@ export function launch() {
 /** A browser whose profile is in a folder: its files are on the disk, and not in memory as a private window's. */
 export function launchOnDisk(folder) {
   return chromium.launchPersistentContext(folder, { executablePath: findChromium(), headless: true, args: ARGUMENTS });
+}
+
+/**
+ * A browser as its users have it: a tab behind another one is hidden, can be frozen, and a page that is left
+ * goes to the back/forward cache. Playwright's own browsers have all of that switched off.
+ */
+export async function launchPlain() {
+  const folder = mkdtempSync(join(tmpdir(), "annals-profile-"));
+  const args = ["--headless", ...ARGUMENTS, "--remote-debugging-port=0", `--user-data-dir=${folder}`, "about:blank"];
+  const child = spawn(findChromium(), args, { stdio: ["ignore", "ignore", "pipe"] });
+  const ended = new Promise((resolve) => child.once("close", resolve));
+  const address = await new Promise((resolve, reject) => {
+    let said = "";
+    child.stderr.on("data", (data) => {
+      said += data;
+      const found = /ws:\/\/\S+/.exec(said);
+      if (found) resolve(found[0]);
+    });
+    child.once("error", reject);
+    child.once("close", (code) => reject(new Error(`Chromium ended with ${code}:\n${said}`)));
+  });
+  const browser = await chromium.connectOverCDP(address, { noDefaults: true });
+  const close = async () => {
+    const tools = await browser.newBrowserCDPSession();
+    await tools.send("Browser.close").catch(() => child.kill());
+    await ended;
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  };
+  return { context: browser.contexts()[0], close };
 }
 
 const TYPES = {

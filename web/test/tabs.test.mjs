@@ -5,13 +5,11 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { APPENDS, appendFrom, checkAll, devTools, modeOf, oneLeads, openTabs, order } from "./crowd.mjs";
 import { launch, serve } from "./harness.mjs";
-import { openTab, payloads, profile, role, upTo } from "./tab.mjs";
+import { openTab, payloads, profile, upTo } from "./tab.mjs";
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), "../dist");
-/** Beats are a fifteenth of it: a silent leader is replaced after some two seconds. */
-const IMPATIENT = { leaderTimeout: 5_000 };
-const APPENDS = 150;
 
 let browser;
 let server;
@@ -23,29 +21,6 @@ after(async () => {
   await browser?.close();
   await server?.close();
 });
-
-/** Opens tabs one after the other, so that the first leads. Its worker can be told to end or to hang. */
-async function openTabs(context, count, options = {}) {
-  await context.addInitScript(() => {
-    globalThis.workerThatObeys = () => {
-      const script = `import "${location.origin}/worker.js";
-        new BroadcastChannel("orders").onmessage = ({ data }) => { if (data === "end") close(); while (data === "hang"); };`;
-      return new Worker(URL.createObjectURL(new Blob([script], { type: "text/javascript" })), { type: "module" });
-    };
-  });
-  const pages = [];
-  for (let tab = 0; tab < count; tab++) {
-    pages.push(await openTab(context, server.url, { ...IMPATIENT, ...options, ...(tab === 0 && { worker: "workerThatObeys" }) }));
-  }
-  assert.equal(await role(pages[0]), "leader");
-  return pages;
-}
-
-const order = (page, what) => page.evaluate((what) => new BroadcastChannel("orders").postMessage(what), what);
-
-async function devTools(page) {
-  return page.context().newCDPSession(page);
-}
 
 /** The id of the process that a page runs in: the one that works while the page does. */
 async function rendererOf(page) {
@@ -74,35 +49,11 @@ const WAYS = {
   },
 };
 
-/** Each of these tabs appends to a stream of its own, each event after the one before, the last third on a word. */
-function appendFrom(pages) {
-  return pages.map((page, tab) => page.evaluate(async ([tab, appends]) => {
-    const versions = [];
-    const goOn = new Promise((resolve) => { globalThis.goOn = resolve; });
-    for (let number = 0; number < appends; number++) {
-      if (number === appends * 2 / 3) await goOn;
-      versions.push((await store.append(placed(tab, number), { expectedVersion: number === 0 ? "noStream" : number - 1 })).version);
-    }
-    return versions;
-  }, [tab, APPENDS]));
-}
-
-async function checkAll(pages, appending) {
-  await Promise.all(pages.map((page) => page.evaluate(() => goOn())));
-  for (const versions of await Promise.all(appending)) assert.deepEqual(versions, upTo(APPENDS));
-  for (const page of pages) {
-    for (const tab of pages.keys()) assert.deepEqual(await payloads(page, { stream: `order:${tab}` }), upTo(APPENDS));
-  }
-}
-
-/** Whether one of the tabs leads, at last. */
-const oneLeads = (pages) => Promise.any(pages.map((page) => page.waitForFunction(() => store.status.role === "leader")));
-
 for (const [how, end] of Object.entries(WAYS)) {
-  for (const count of [2, 5]) {
-    test(`b12 nothing is lost or doubled in ${count} tabs when the leader is ${how}`, async (t) => {
+  for (const [count, tabs] of [[2, "broker"], [5, "broker"], [5, "broadcast"]]) {
+    test(`b12 nothing is lost or doubled in ${count} tabs by ${tabs} when the leader is ${how}`, async (t) => {
       const context = await profile(t, browser);
-      const [first, ...others] = await openTabs(context, count);
+      const [first, ...others] = await openTabs(context, server.url, count, modeOf(tabs));
       const appending = appendFrom(others);
       await others[0].waitForFunction(() => store.status.end > 20n);
       const comeBack = await end(first);
@@ -121,7 +72,7 @@ test("b12 a leader whose process stops blocks its successor, says so, and costs 
   const context = await profile(t, browser);
   // Longer than a successor tries to open the files.
   const patient = { leaderTimeout: 12_000 };
-  const [first, ...others] = await openTabs(context, 3, patient);
+  const [first, ...others] = await openTabs(context, server.url, 3, patient);
   const own = await rendererOf(first);
   await others[0].evaluate(() => store.append(placed(9, "before")));
   process.kill(own, "SIGSTOP");

@@ -3,7 +3,7 @@
 
 import type { Port } from "./session.js";
 
-type Envelope = { to: string; from: string; message: unknown } | { leader: number };
+type Envelope = { to: string; from: string; message: unknown } | { leader: number; id?: string };
 
 const LEADER = "leader";
 
@@ -18,18 +18,18 @@ export function hearLeaders(name: string, onleader: (epoch: number) => void): ()
   return () => channel.close();
 }
 
-/** The port of a tab that asks. `onleader` is called when a leader says that it is there. */
-export function askByBroadcast(name: string, onleader: (port: Port, epoch: number) => void): () => void {
+/** The port of a tab that asks. `onleader` is called when a leader says that it is there, and which client it is. */
+export function askByBroadcast(name: string, onleader: (port: Port, epoch: number, id?: string) => void): () => void {
   const channel = new BroadcastChannel(channelName(name));
   const self = crypto.randomUUID();
   let port: Port | undefined;
-  const begin = (epoch: number) => {
+  const begin = (epoch: number, id?: string) => {
     port = { onmessage: null, postMessage: (message) => channel.postMessage({ to: LEADER, from: self, message }) };
-    onleader(port, epoch);
+    onleader(port, epoch, id);
   };
   channel.onmessage = ({ data }) => {
     const envelope = data as Envelope;
-    if ("leader" in envelope) begin(envelope.leader);
+    if ("leader" in envelope) begin(envelope.leader, envelope.id);
     else if (envelope.to === self) port?.onmessage?.({ data: envelope.message });
   };
   // A leader that is there already hears the greeting; one that comes later announces itself.
@@ -37,8 +37,8 @@ export function askByBroadcast(name: string, onleader: (port: Port, epoch: numbe
   return () => channel.close();
 }
 
-/** Announces a leader and gives it a port for each tab that asks. */
-export function leadByBroadcast(name: string, epoch: number, onclient: (port: Port) => void): () => void {
+/** Announces a leader, by the id that its client has, and gives it a port for each tab that asks. */
+export function leadByBroadcast(name: string, epoch: number, id: string | undefined, onclient: (port: Port) => void): () => void {
   const channel = new BroadcastChannel(channelName(name));
   const ports = new Map<string, Port>();
   channel.onmessage = ({ data }) => {
@@ -57,6 +57,6 @@ export function leadByBroadcast(name: string, epoch: number, onclient: (port: Po
     }
     port.onmessage?.({ data: envelope.message });
   };
-  channel.postMessage({ leader: epoch });
+  channel.postMessage({ leader: epoch, id });
   return () => channel.close();
 }

@@ -38,8 +38,7 @@ export async function openWith(parts: Parts, options: OpenOptions): Promise<Even
 
 async function openIn(storage: "opfs" | "memory", parts: Parts, options: OpenOptions): Promise<EventStore> {
   const { signal } = options;
-  const patience = options.leaderTimeout ?? LEADER_TIMEOUT;
-  const session = new Session(patience);
+  const session = new Session(options.leaderTimeout ?? LEADER_TIMEOUT);
   const { makeBroker } = parts;
   const useBroker = makeBroker && options.tabs !== "broadcast" && typeof SharedWorker === "function";
   const tabs = new Tabs(session, {
@@ -49,7 +48,7 @@ async function openIn(storage: "opfs" | "memory", parts: Parts, options: OpenOpt
     isShared: storage === "opfs",
     wasm: wasmOf(parts, options),
     makeWorker: options.worker ?? parts.makeWorker,
-    ...(useBroker ? { makeBroker } : {}),
+    makeBroker: useBroker ? makeBroker : undefined,
   });
   let persisted = false;
   const askPersisted = async (ask: "persisted" | "persist") => {
@@ -63,7 +62,7 @@ async function openIn(storage: "opfs" | "memory", parts: Parts, options: OpenOpt
     close: () => tabs.close(),
   });
   try {
-    await firstWelcome(session, tabs, patience, signal);
+    await firstWelcome(session, tabs, signal);
   } catch (error) {
     await store.close();
     throw error;
@@ -75,39 +74,24 @@ async function openIn(storage: "opfs" | "memory", parts: Parts, options: OpenOpt
 /** Where the two wasm files are, as the options say, or the parts. */
 function wasmOf({ wasm }: Parts, { wasmUrl, jobsWasmUrl }: OpenOptions): WasmFiles {
   const absolute = (url: string | URL | undefined) => (url === undefined ? undefined : String(new URL(url, location.href)));
-  const first = absolute(wasmUrl);
-  const jobs = absolute(jobsWasmUrl ?? besideOf(first));
-  return { first: first ?? wasm?.first, jobs: jobs ?? wasm?.jobs };
-}
-
-/** Where the second wasm file is, if it stands beside the first; nowhere beside a blob. */
-function besideOf(wasmUrl: string | undefined): URL | undefined {
-  try {
-    return wasmUrl === undefined ? undefined : new URL("annals-jobs.wasm", wasmUrl);
-  } catch {
-    return undefined;
-  }
+  return { first: absolute(wasmUrl) ?? wasm?.first, jobs: absolute(jobsWasmUrl) ?? wasm?.jobs };
 }
 
 /** Joins the tabs and waits until somebody answers, or nobody can. */
-async function firstWelcome(session: Session, tabs: Tabs, patience: number, signal: AbortSignal | undefined) {
+async function firstWelcome(session: Session, tabs: Tabs, signal: AbortSignal | undefined) {
   let unwatch = () => {};
   let onabort = () => {};
-  let timer: ReturnType<typeof setTimeout> | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
       onabort = () => reject(signal!.reason);
       signal?.addEventListener("abort", onabort);
-      timer = setTimeout(() => reject(new AnnalsError("LeaderLost", `no tab has answered for ${patience} ms`)), patience);
       unwatch = session.watch(() => (session.closedBy ? reject(session.closedBy) : resolve()));
-      tabs.onfailure = reject;
+      session.onfailure = reject;
       tabs.join();
     });
   } finally {
     unwatch();
-    clearTimeout(timer);
     signal?.removeEventListener("abort", onabort);
-    tabs.onfailure = () => {};
   }
 }
 

@@ -57,6 +57,8 @@ export class Session {
   onlost = () => {};
   /** Called when the line was dropped because the other end gave no sign of life, with who leads there. */
   onsilent = (_leader: string) => {};
+  /** Called with why there is no line, as soon as that is known, or when there has been none for too long. */
+  onfailure = (_error: unknown) => {};
   #port: Port | undefined;
   #isOpen = false;
   /** The client that leads at the other end, once that is known. */
@@ -94,6 +96,12 @@ export class Session {
     this.#watchPulse();
   }
 
+  /** Takes a client for the one at the other end, unless that is known. */
+  suspect(leader: string | undefined) {
+    this.#leader ??= leader;
+    this.#watchPulse();
+  }
+
   /** Drops the line, if there is one. What waits goes on waiting. */
   detach() {
     const port = this.#port;
@@ -106,13 +114,14 @@ export class Session {
       port.onmessage = null;
       port.close?.();
     }
-    this.#watchTime();
+    this.watchTime();
     this.onchange();
   }
 
   /** Notes why there is no line just now, for those who will have waited too long. */
   explain(cause: unknown) {
     this.#cause = cause;
+    this.onfailure(cause);
   }
 
   request(operation: Operation, request: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
@@ -127,7 +136,7 @@ export class Session {
       };
       signal?.addEventListener("abort", forget, { once: true });
       this.#waiting.set(id, { operation, request, resolve: settle(resolve), reject: settle(reject) });
-      if (this.#isOpen) this.#send([operation, id, request]); else this.#watchTime();
+      if (this.#isOpen) this.#send([operation, id, request]); else this.watchTime();
       this.#watchPulse();
     });
   }
@@ -181,27 +190,28 @@ export class Session {
     this.#leader = welcome.leader;
     this.#isOpen = true;
     this.#cause = undefined;
-    this.#watchTime();
+    this.watchTime();
     for (const [id, { operation, request }] of this.#waiting) this.#send([operation, id, request]);
     for (const watcher of this.#watchers) watcher();
     this.onchange();
   }
 
-  /** While there is no line, and somebody waits, time runs. */
-  #watchTime() {
-    const isLate = !this.#isOpen && this.#waiting.size > 0 && !this.#closed;
-    if (!isLate) {
+  /** While there is no line, and somebody waits, time runs: `isAnew` for a page that was asleep. */
+  watchTime(isAnew = false) {
+    const isLate = !this.#isOpen && (this.#waiting.size > 0 || !this.welcome) && !this.#closed;
+    if (isAnew || !isLate) {
       clearTimeout(this.#timer);
       this.#timer = undefined;
-    } else {
-      this.#timer ??= setTimeout(() => this.#giveUp(), this.#patience);
     }
+    if (isLate) this.#timer ??= setTimeout(() => this.#giveUp(), this.#patience);
   }
 
   #giveUp() {
     this.#timer = undefined;
     const late = `no tab has led for ${this.#patience} ms: try again, an append with the same id`;
-    this.#rejectAll(this.#cause ?? new AnnalsError("LeaderLost", late));
+    const reason = this.#cause ?? new AnnalsError("LeaderLost", late);
+    this.#rejectAll(reason);
+    this.onfailure(reason);
   }
 
   get #isAnswerDue(): boolean {

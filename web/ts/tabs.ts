@@ -19,17 +19,17 @@ export interface TabsOptions {
   wasm: WasmFiles;
   makeWorker(): Worker;
   /** Where there is none, tabs find each other by broadcast. */
-  makeBroker?: () => SharedWorker;
+  makeBroker: (() => SharedWorker) | undefined;
 }
 
-/** How long a worker of a tab that was closed while busy may keep the files. */
-const BUSY_TIMEOUT = 8_000;
 /** How long to wait for the broker before asking by broadcast. */
 const BROKER_TIMEOUT = 1_000;
 /** How long a tab that could not open the files leaves the lead to others. */
 const RETRY_DELAY = 500;
 /** How long a worker may take to close before it is ended. */
 const CLOSE_TIMEOUT = 2_000;
+/** Names the lock of a leader that has opened the files: it owes answers, as one that is still opening does not. */
+const OPEN = ":open";
 
 export class Tabs {
   role: "leader" | "follower" | "alone" | "waiting" = "waiting";
@@ -40,8 +40,6 @@ export class Tabs {
   #stopAsking: (() => void) | undefined;
   /** Ends the present stay among the tabs: a page that is hidden leaves, and comes back. */
   #stay: AbortController | undefined;
-  /** Called once when the files could not be opened. */
-  onfailure = (_error: unknown) => {};
 
   constructor(session: Session, options: TabsOptions) {
     this.#session = session;
@@ -54,6 +52,7 @@ export class Tabs {
   join() {
     const stay = new AbortController();
     this.#stay = stay;
+    this.#session.watchTime(true);
     if (!this.#options.isShared) {
       void this.#lead(stay.signal).catch(() => {});
       return;
@@ -68,12 +67,8 @@ export class Tabs {
     const worker = this.#worker;
     if (worker) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, CLOSE_TIMEOUT);
-        worker.addEventListener("message", ({ data }) => {
-          if ((data as FromWorker)[0] !== "closed") return;
-          clearTimeout(timer);
-          resolve();
-        });
+        setTimeout(resolve, CLOSE_TIMEOUT);
+        worker.addEventListener("message", ({ data }) => (data as FromWorker)[0] === "closed" && resolve());
         worker.postMessage("close");
       });
     }
@@ -157,7 +152,9 @@ export class Tabs {
   }
 
   #askByBroadcast() {
-    this.#stopAsking = askByBroadcast(this.#options.name, (port, epoch) => this.#follow(port, epoch));
+    this.#stopAsking = askByBroadcast(this.#options.name, (port, epoch, leader) => this.#follow(port, epoch, leader));
+    // Who leads already tells it in its welcome, and it may be asleep.
+    this.#holder(OPEN).then((leader) => this.#session.suspect(leader), () => {});
   }
 
   #follow(port: Port, epoch: number, leader?: string) {
@@ -196,17 +193,16 @@ export class Tabs {
         this.#find();
       } else {
         this.#session.explain(error);
-        this.onfailure(error);
       }
     } finally {
       stay.removeEventListener("abort", end);
     }
   }
 
-  /** The client that holds the lock now. */
-  async #holder(): Promise<string | undefined> {
+  /** The client that holds the lock now, or the one named after it. */
+  async #holder(suffix = ""): Promise<string | undefined> {
     const { held } = await navigator.locks.query();
-    return held?.find(({ name }) => name === this.#lockName)?.clientId;
+    return held?.find(({ name }) => name === this.#lockName + suffix)?.clientId;
   }
 
   /** Takes the lead from a tab that gives no sign of life, unless it has lost it already. */
@@ -226,11 +222,8 @@ export class Tabs {
     const worker = this.#options.makeWorker();
     this.#worker = worker;
     const { port1, port2 } = new MessageChannel();
-    const start: Start = {
-      name, storage, isRelaxed, isShared, wasm, epoch: this.#epoch, busyTimeout: BUSY_TIMEOUT, port: port2,
-    };
-    if (leader !== undefined) start.leader = leader;
-    if (isShared && makeBroker) start.broker = makeBroker().port;
+    const broker = isShared ? makeBroker?.().port : undefined;
+    const start: Start = { name, storage, isRelaxed, isShared, wasm, leader, broker, epoch: this.#epoch, port: port2 };
     const lead = new Promise<void>((resolve, reject) => {
       signal.addEventListener("abort", () => resolve());
       worker.onerror = (event) => {
@@ -242,6 +235,8 @@ export class Tabs {
         switch (message[0]) {
           case "ready":
             this.role = isShared ? "leader" : "alone";
+            // From one that sleeps it is taken: it has lost the lead before.
+            if (isShared) void navigator.locks.request(this.#lockName + OPEN, { steal: true }, () => over).catch(() => {});
             return this.#session.attach(port1, leader);
           case "failed":
             return reject(asError(message[1]));
@@ -250,16 +245,13 @@ export class Tabs {
         }
       };
     });
-    worker.postMessage(start, start.broker ? [port2, start.broker] : [port2]);
+    worker.postMessage(start, broker ? [port2, broker] : [port2]);
     const over = lead.finally(() => {
       if (this.#worker !== worker) return;
       this.#stopWorker();
       this.#session.detach();
     });
-    if (!isShared) over.catch((error) => {
-      this.#session.explain(error);
-      this.onfailure(error);
-    });
+    if (!isShared) over.catch((error) => this.#session.explain(error));
     return over;
   }
 }

@@ -21,16 +21,18 @@ export interface Start {
   isRelaxed: boolean;
   epoch: number;
   /** The client that leads, by the id that it has in the lock manager. */
-  leader?: string;
-  busyTimeout: number;
+  leader: string | undefined;
   isShared: boolean;
   wasm: WasmFiles;
   port: MessagePort;
-  broker?: MessagePort;
+  broker: MessagePort | undefined;
 }
 
 /** What the worker tells its tab. A failure is the bytes of one, or a code and a message. */
 export type FromWorker = ["ready"] | ["failed", Uint8Array | [string, string]] | ["fatal", string] | ["closed"];
+
+/** How long, in milliseconds, a worker of a tab that was closed while busy may keep the files. */
+const BUSY_TIMEOUT = 8_000;
 
 function tell(message: FromWorker) {
   postMessage(message);
@@ -38,6 +40,15 @@ function tell(message: FromWorker) {
 
 function loadFirst({ first }: WasmFiles): Promise<InitOutput> {
   return init({ module_or_path: first ?? new URL("./annals.wasm", import.meta.url) });
+}
+
+/** Where the second wasm file is: beside the first, but for bytes and blobs, which have nothing beside them. */
+function jobsOf({ first, jobs }: WasmFiles): string | URL | BufferSource {
+  if (jobs !== undefined) return jobs;
+  try {
+    if (typeof first === "string") return new URL("annals-jobs.wasm", first);
+  } catch {}
+  return new URL("./annals-jobs.wasm", import.meta.url);
 }
 
 async function openEngine(start: Start): Promise<Engine> {
@@ -49,7 +60,7 @@ async function openEngine(start: Start): Promise<Engine> {
   } catch (error) {
     throw new AnnalsError("StorageUnavailable", `there is no origin private file system here (${error})`);
   }
-  return Engine.openOpfs(dir, start.isRelaxed, start.busyTimeout);
+  return Engine.openOpfs(dir, start.isRelaxed, BUSY_TIMEOUT);
 }
 
 function serveTabs(start: Start, server: Server) {
@@ -57,7 +68,7 @@ function serveTabs(start: Start, server: Server) {
   connect(start.port);
   if (!start.isShared) return;
   // Tabs that can't reach the broker ask by broadcast, whatever this one does.
-  leadByBroadcast(start.name, start.epoch, connect);
+  leadByBroadcast(start.name, start.epoch, start.leader, connect);
   if (!start.broker) return;
   start.broker.onmessage = ({ data, ports }) => {
     if ((data as FromBroker)[0] === "client") connect(ports[0]!);
@@ -88,9 +99,9 @@ async function start(start: Start) {
     const isKnown = error instanceof Uint8Array;
     return tell(["failed", isKnown ? error : [error instanceof AnnalsError ? error.code : "Internal", String(error)]]);
   }
-  const { epoch, storage, leader, wasm: { jobs = new URL("./annals-jobs.wasm", import.meta.url) } } = start;
+  const { epoch, storage, leader } = start;
   const welcome = { epoch, storage, ...(leader === undefined ? {} : { leader }) };
-  server = new Server(engine, welcome, start.isRelaxed, jobsFrom(jobs, first), soonByMessage(), (error) => {
+  server = new Server(engine, welcome, start.isRelaxed, jobsFrom(jobsOf(start.wasm), first), soonByMessage(), (error) => {
     tell(["fatal", String(error)]);
     close();
   });
