@@ -177,6 +177,27 @@ pub trait StorageFile {
     /// end, and whatever the host reports.
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<(), StorageError>;
 
+    /// As [`read_exact_at`](Self::read_exact_at), of bytes that are committed: who writes through
+    /// this storage may still cut them off after a failure, nobody else changes them. An adapter
+    /// that owns its files may answer from what it has read before.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_exact_at`](Self::read_exact_at).
+    fn read_committed_at(&self, buf: &mut [u8], offset: u64) -> Result<(), StorageError> {
+        self.read_exact_at(buf, offset)
+    }
+
+    /// As [`read_exact_at`](Self::read_exact_at), of a sealed file's bytes, which never change
+    /// again: any adapter may answer from what it has read before.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_exact_at`](Self::read_exact_at).
+    fn read_sealed_at(&self, buf: &mut [u8], offset: u64) -> Result<(), StorageError> {
+        self.read_committed_at(buf, offset)
+    }
+
     /// Writes all of `buf` at `offset`, growing the file where needed; an empty `buf` changes
     /// nothing.
     ///
@@ -237,6 +258,14 @@ macro_rules! forward_through_pointer {
 
             fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<(), StorageError> {
                 (**self).read_exact_at(buf, offset)
+            }
+
+            fn read_committed_at(&self, buf: &mut [u8], offset: u64) -> Result<(), StorageError> {
+                (**self).read_committed_at(buf, offset)
+            }
+
+            fn read_sealed_at(&self, buf: &mut [u8], offset: u64) -> Result<(), StorageError> {
+                (**self).read_sealed_at(buf, offset)
             }
 
             fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<(), StorageError> {

@@ -152,11 +152,12 @@ fn every_default_is_the_one_in_the_table() {
         }};
     }
     fields!(StoreConfig, StoreConfig::new("x"), segment_max_bytes durability sync_mode fd_budget
-        index_cache_bytes write_queue_capacity subscription_capacity restart_policy upcasts);
+        index_cache_bytes read_cache_bytes write_queue_capacity subscription_capacity restart_policy upcasts);
     is("StoreConfig", "clock", &StoreConfig::new("x").clock.map(|_| ()));
     fields!(LogConfig, LogConfig::default(), segment_max_bytes index_cache_bytes durability
         seal_on_close_bytes zeros_ahead_bytes);
-    fields!(FsOptions, FsOptions::default(), fd_budget sync_mode segment_preallocate_len);
+    fields!(FsOptions, FsOptions::default(), fd_budget sync_mode segment_preallocate_len
+        read_cache_bytes);
     fields!(AppendOptions, AppendOptions::default(), expected_version idempotency_key correlation
         causation flags metadata position condition);
     fields!(TransitionOptions, TransitionOptions::default(), state_check);

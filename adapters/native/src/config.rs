@@ -5,7 +5,7 @@ mod restart;
 pub use restart::RestartPolicy;
 pub(crate) use restart::Restarts;
 
-use crate::SyncMode;
+use crate::fs_storage::{FsOptions, READ_CACHE_BYTES, SyncMode};
 use annals_core::{LogConfig, StoreError, Upcasts};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -75,6 +75,9 @@ pub struct StoreConfig {
     /// Bytes of memory for pages of sealed indexes and heads of streams found in them: 64 MiB by
     /// default.
     pub index_cache_bytes: usize,
+    /// Bytes of memory for events that were read lately, so that reading them again costs no system
+    /// call: 8 MiB by default, 0 for none.
+    pub read_cache_bytes: usize,
     /// How many appends may wait for the writer: 4,096 by default. Behind that `append` waits
     /// and `try_submit` says so.
     pub write_queue_capacity: usize,
@@ -98,6 +101,7 @@ impl std::fmt::Debug for StoreConfig {
             .field("sync_mode", &self.sync_mode)
             .field("fd_budget", &self.fd_budget)
             .field("index_cache_bytes", &self.index_cache_bytes)
+            .field("read_cache_bytes", &self.read_cache_bytes)
             .field("write_queue_capacity", &self.write_queue_capacity)
             .field("subscription_capacity", &self.subscription_capacity)
             .field("clock", &self.clock.as_ref().map(|_| "custom"))
@@ -129,6 +133,7 @@ impl StoreConfig {
             sync_mode: SyncMode::default(),
             fd_budget: 256,
             index_cache_bytes: log.index_cache_bytes,
+            read_cache_bytes: READ_CACHE_BYTES,
             write_queue_capacity: 4_096,
             subscription_capacity: 1_024,
             clock: None,
@@ -144,6 +149,7 @@ impl StoreConfig {
         with_sync_mode sync_mode SyncMode,
         with_fd_budget fd_budget usize,
         with_index_cache_bytes index_cache_bytes usize,
+        with_read_cache_bytes read_cache_bytes usize,
         with_write_queue_capacity write_queue_capacity usize,
         with_subscription_capacity subscription_capacity usize,
         with_restart_policy restart_policy RestartPolicy,
@@ -166,6 +172,13 @@ impl StoreConfig {
             () => return Ok(()),
         };
         Err(StoreError::InvalidInput(format!("{zero} must be above zero")))
+    }
+
+    pub(crate) fn of_files(&self) -> FsOptions {
+        FsOptions::default()
+            .with_fd_budget(self.fd_budget)
+            .with_sync_mode(self.sync_mode)
+            .with_read_cache_bytes(self.read_cache_bytes)
     }
 
     pub(crate) fn of_log(&self) -> LogConfig {

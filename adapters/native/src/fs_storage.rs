@@ -7,6 +7,7 @@
 
 mod descriptors;
 mod directory;
+mod kept_reads;
 mod positioned;
 mod spare;
 
@@ -94,6 +95,12 @@ impl FsStorage {
     #[must_use]
     pub fn descriptor_count(&self) -> usize {
         self.owner.descriptors.open_count()
+    }
+
+    /// Bytes of memory that hold events read lately, of [`FsOptions::read_cache_bytes`] at most.
+    #[must_use]
+    pub fn read_cache_bytes(&self) -> u64 {
+        self.owner.descriptors.kept_bytes()
     }
 
     /// Whether a spare segment is ready to be taken over.
@@ -184,17 +191,23 @@ impl StorageFile for FsFile {
     }
 
     fn set_len(&self, len: u64) -> Result<(), StorageError> {
-        self.descriptors.change(&self.file, "set_len", |descriptor| descriptor.set_len(len))
+        self.descriptors.change(&self.file, "set_len", len, |descriptor| descriptor.set_len(len))
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<(), StorageError> {
-        let descriptor = self.descriptors.descriptor(&self.file)?;
-        positioned::read_exact_at(&descriptor, buf, offset)
-            .map_err(|error| self.error("read_exact_at", error))
+        self.descriptors.read(&self.file, buf, offset)
+    }
+
+    fn read_committed_at(&self, buf: &mut [u8], offset: u64) -> Result<(), StorageError> {
+        self.descriptors.read_committed(&self.file, buf, offset)
+    }
+
+    fn read_sealed_at(&self, buf: &mut [u8], offset: u64) -> Result<(), StorageError> {
+        self.descriptors.read_sealed(&self.file, buf, offset)
     }
 
     fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<(), StorageError> {
-        self.descriptors.change(&self.file, "write_all_at", |descriptor| {
+        self.descriptors.change(&self.file, "write_all_at", offset, |descriptor| {
             positioned::write_all_at(descriptor, buf, offset)
         })
     }
@@ -226,6 +239,11 @@ pub struct FsOptions {
     /// sync of its data is one device write. What is prepared counts against the disk. If
     /// there is no space for it, there is no spare, and nothing fails for that.
     pub segment_preallocate_len: Option<u64>,
+    /// Bytes of memory for events that were read lately, so that reading them again costs no
+    /// system call: 8 MiB by default, 0 for none.
+    ///
+    /// Kept are reads of 4 KiB at most: of single events, not of long runs.
+    pub read_cache_bytes: usize,
 }
 
 impl FsOptions {
@@ -249,11 +267,23 @@ impl FsOptions {
         self.segment_preallocate_len = Some(len);
         self
     }
+
+    /// These options with so much memory for events that were read lately.
+    #[must_use]
+    pub const fn with_read_cache_bytes(mut self, read_cache_bytes: usize) -> Self {
+        self.read_cache_bytes = read_cache_bytes;
+        self
+    }
 }
 
 impl Default for FsOptions {
     fn default() -> Self {
-        Self { fd_budget: 256, sync_mode: SyncMode::Data, segment_preallocate_len: None }
+        Self {
+            fd_budget: 256,
+            sync_mode: SyncMode::Data,
+            segment_preallocate_len: None,
+            read_cache_bytes: READ_CACHE_BYTES,
+        }
     }
 }
 
@@ -301,6 +331,9 @@ impl Drop for Owner {
         self.descriptors.close();
     }
 }
+
+/// What is held of events that were read lately, where nobody says otherwise.
+pub(crate) const READ_CACHE_BYTES: usize = 8 * 1024 * 1024;
 
 /// The spare's name is no [`FileId`], so no listing shows it.
 const SPARE_NAME: &str = "segment.spare";

@@ -31,7 +31,7 @@ pub use ticket::{BatchTicket, Ticket};
 pub use watch::Watch;
 
 use crate::config::{Durability, StoreConfig};
-use crate::fs_storage::{FsOpenError, FsOptions, FsStorage};
+use crate::fs_storage::{FsOpenError, FsStorage};
 use crate::host::SystemHost;
 use annals_core::{
     EventKind, MemoryStorage, NoCache, ProjectionCache, ReadOnlyLog, Recovery, Storage, StoreError,
@@ -156,9 +156,7 @@ impl Store {
         cache: impl ProjectionCache + Send + Sync + 'static,
     ) -> Result<Self, StoreError> {
         config.check()?;
-        let options =
-            FsOptions::default().with_fd_budget(config.fd_budget).with_sync_mode(config.sync_mode);
-        let storage = FsStorage::open(&config.data_dir, options).map_err(fs_error)?;
+        let storage = FsStorage::open(&config.data_dir, config.of_files()).map_err(fs_error)?;
         Store::open_in_with_cache(storage, config, cache)
     }
 
@@ -167,7 +165,7 @@ impl Store {
     ///
     /// The store's events are those of [`ReadOnlyLog::reader`]; [`ReadOnlyLog::refresh`] looks for
     /// what a writer has appended since. Of `config` only what reading needs is heeded:
-    /// `data_dir`, `fd_budget` and `index_cache_bytes`.
+    /// `data_dir`, `fd_budget`, `index_cache_bytes` and `read_cache_bytes`.
     ///
     /// # Errors
     ///
@@ -194,8 +192,8 @@ impl Store {
     #[expect(clippy::needless_pass_by_value, reason = "called as `open` is")]
     pub fn open_read_only(config: StoreConfig) -> Result<ReadOnlyLog<FsStorage>, StoreError> {
         config.check()?;
-        let options = FsOptions::default().with_fd_budget(config.fd_budget);
-        let storage = FsStorage::open_read_only(&config.data_dir, options).map_err(fs_error)?;
+        let storage =
+            FsStorage::open_read_only(&config.data_dir, config.of_files()).map_err(fs_error)?;
         ReadOnlyLog::open(storage, config.of_log())
     }
 

@@ -8,7 +8,7 @@ mod snapshot;
 pub use snapshot::{SnapshotSummary, snapshot};
 
 use crate::config::StoreConfig;
-use crate::fs_storage::{FsOptions, FsStorage};
+use crate::fs_storage::FsStorage;
 use crate::host::SystemHost;
 use crate::parallel::verify_parallel;
 use crate::store::{Store, fs_error};
@@ -230,8 +230,7 @@ pub fn import(
     mut progress: impl FnMut(TransferProgress) -> ControlFlow<()>,
 ) -> Result<ImportSummary, TransferError> {
     let stranger = strangers(&config.data_dir)?.into_iter().next();
-    let fs = FsOptions::default().with_fd_budget(config.fd_budget).with_sync_mode(config.sync_mode);
-    let storage = FsStorage::open(&config.data_dir, fs).map_err(fs_error)?;
+    let storage = FsStorage::open(&config.data_dir, config.of_files()).map_err(fs_error)?;
     let mut import = Import::new(storage, SystemHost::new(config.clock.clone()));
     each_chunk(input, |mut chunk| {
         while !chunk.is_empty() {

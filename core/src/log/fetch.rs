@@ -7,7 +7,7 @@ use crate::log::decode::EventRef;
 use crate::log::segments::Segment;
 use crate::log::{Corruption, StoreError};
 use crate::model::{Hash, Sequence};
-use crate::storage::{Storage, StorageFile};
+use crate::storage::Storage;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -124,7 +124,7 @@ impl Span {
         }
         (self.start, self.len) = (start, 0);
         self.crc = Crc32::of_salt(segment.header().salt);
-        segment.file().read_exact_at(&mut self.buffer[..len], start)?;
+        segment.read_records(&mut self.buffer[..len], start)?;
         self.len = len;
         Ok(())
     }

@@ -16,7 +16,7 @@ use crate::log::shared::Shared;
 use crate::log::stats::IndexDamage;
 use crate::log::{Corruption, StoreError};
 use crate::model::Sequence;
-use crate::storage::{FileId, Storage, StorageFile};
+use crate::storage::{FileId, Storage, StorageError, StorageFile};
 use crate::sync::RwLock;
 use alloc::sync::{Arc, Weak};
 use alloc::vec;
@@ -345,6 +345,14 @@ impl<S: Storage> Segment<'_, S> {
         match self {
             Segment::Sealed(sealed) => start..sealed.footer.frames_end,
             Segment::Active(_) => start..u64::MAX,
+        }
+    }
+
+    /// Fills `buf` with bytes of records that somebody sees, which the storage may have kept.
+    pub(crate) fn read_records(&self, buf: &mut [u8], offset: u64) -> Result<(), StorageError> {
+        match self {
+            Segment::Sealed(sealed) => sealed.file.read_sealed_at(buf, offset),
+            Segment::Active(active) => active.file.read_committed_at(buf, offset),
         }
     }
 

@@ -6,4 +6,6 @@ mod contract;
 #[cfg(test)]
 mod fs;
 #[cfg(test)]
+mod kept_reads;
+#[cfg(test)]
 mod sim;

@@ -24,7 +24,14 @@ use annals_core::{FileId, StorageError, StorageErrorKind};
 use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
 
-use super::{FsOptions, SyncMode, directory::remembered, spare::Spare, storage_error};
+use super::{
+    FsOptions, SyncMode,
+    directory::remembered,
+    kept_reads::{KeptOfFile, KeptReads},
+    positioned,
+    spare::Spare,
+    storage_error,
+};
 
 /// The open files of one directory.
 pub(super) struct Descriptors {
@@ -35,6 +42,7 @@ pub(super) struct Descriptors {
     /// Held while a name is created, opened or removed, so that table and directory agree.
     names: Mutex<()>,
     table: Mutex<Table>,
+    kept: KeptReads,
 }
 
 /// One file that handles are open on, or that has unsynced changes.
@@ -49,6 +57,7 @@ pub(super) struct OpenFile {
     /// The failure that every later sync repeats. Held across a sync: of two at a time only
     /// one would be told of the failure.
     sync: Mutex<Option<StorageError>>,
+    kept: KeptOfFile,
 }
 
 impl OpenFile {
@@ -66,6 +75,7 @@ impl Descriptors {
             writable: AtomicBool::new(writable),
             names: Mutex::new(()),
             table: Mutex::new(Table::default()),
+            kept: KeptReads::new(options.read_cache_bytes),
         }
     }
 
@@ -145,12 +155,70 @@ impl Descriptors {
                 Err(_) => self.unpin(file),
             }
         }
-        removed.map_err(|error| storage_error(error, "remove", Some(id)))
+        removed.map_err(|error| storage_error(error, "remove", Some(id)))?;
+        self.kept.forget(id);
+        Ok(())
     }
 
     /// Takes back a handle.
     pub(super) fn release(&self, file: &OpenFile) {
-        self.table.lock().drop_handle(file);
+        let removed = self.table.lock().drop_handle(file);
+        if removed {
+            // Its handles may have read on since it was removed.
+            self.kept.forget(file.id);
+        }
+    }
+
+    /// Bytes of committed reads that are kept in memory.
+    pub(super) fn kept_bytes(&self) -> u64 {
+        self.kept.bytes()
+    }
+
+    /// Fills `buf` with the bytes at `offset`.
+    pub(super) fn read(
+        &self,
+        file: &Arc<OpenFile>,
+        buf: &mut [u8],
+        offset: u64,
+    ) -> Result<(), StorageError> {
+        let descriptor = self.descriptor(file)?;
+        positioned::read_exact_at(&descriptor, buf, offset)
+            .map_err(|error| storage_error(error, "read_exact_at", Some(file.id)))
+    }
+
+    /// As [`read`](Self::read), of bytes that only this storage may change, from memory where they
+    /// were read before.
+    pub(super) fn read_committed(
+        &self,
+        file: &Arc<OpenFile>,
+        buf: &mut [u8],
+        offset: u64,
+    ) -> Result<(), StorageError> {
+        if self.writable.load(Ordering::Acquire) {
+            self.read_sealed(file, buf, offset)
+        } else {
+            self.read(file, buf, offset)
+        }
+    }
+
+    /// As [`read`](Self::read), of bytes that nobody changes, from memory where they were read
+    /// before.
+    pub(super) fn read_sealed(
+        &self,
+        file: &Arc<OpenFile>,
+        buf: &mut [u8],
+        offset: u64,
+    ) -> Result<(), StorageError> {
+        let Some(key) = self.kept.key(file.id, &file.kept, offset, buf.len()) else {
+            return self.read(file, buf, offset);
+        };
+        if self.kept.read(&key, buf) {
+            return Ok(());
+        }
+        file.kept.reach(&key, buf.len());
+        self.read(file, buf, offset)?;
+        self.kept.keep(key, buf);
+        Ok(())
     }
 
     /// The file's descriptor, opened again if it was closed.
@@ -177,10 +245,12 @@ impl Descriptors {
     }
 
     /// Changes the file's bytes or length; it is unsynced, and so pinned, from before.
+    /// Bytes before `from` stay as they are.
     pub(super) fn change(
         &self,
         file: &Arc<OpenFile>,
         operation: &'static str,
+        from: u64,
         change: impl FnOnce(&File) -> io::Result<()>,
     ) -> Result<(), StorageError> {
         self.check_writable(operation, Some(file.id))?;
@@ -195,7 +265,9 @@ impl Descriptors {
         }
         let _running = Running(file);
         let descriptor = self.descriptor(file)?;
-        change(&descriptor).map_err(|error| storage_error(error, operation, Some(file.id)))
+        let changed = change(&descriptor);
+        self.kept.note_change(&file.kept, from);
+        changed.map_err(|error| storage_error(error, operation, Some(file.id)))
     }
 
     /// Makes the file's changes durable, and lets it be closed if there were no others
@@ -256,6 +328,7 @@ impl Descriptors {
             used: AtomicBool::new(true),
             changes: Mutex::default(),
             sync: Mutex::new(None),
+            kept: self.kept.of_file(),
         });
         table.keys.insert(id, file.key);
         let entry = Entry { file: Arc::clone(&file), handles: 1, pins: 0 };
@@ -334,14 +407,17 @@ impl Table {
         Some(Arc::clone(&entry.file))
     }
 
-    /// Forgets a file with its last handle, unless it has changes that nobody synced.
-    fn drop_handle(&mut self, file: &OpenFile) {
-        let Some(entry) = self.entries.get_mut(&file.key) else { return };
+    /// Forgets a file with its last handle, unless it has changes that nobody synced. Says whether
+    /// that was the last of a removed file.
+    fn drop_handle(&mut self, file: &OpenFile) -> bool {
+        let Some(entry) = self.entries.get_mut(&file.key) else { return false };
         entry.handles -= 1;
         let detached = self.keys.get(&file.id) != Some(&file.key);
-        if entry.handles == 0 && (detached || entry.pins == 0) {
+        let last = entry.handles == 0;
+        if last && (detached || entry.pins == 0) {
             self.forget(file);
         }
+        last && detached
     }
 
     /// Takes the number away from a removed file; its handles keep it.
