@@ -139,6 +139,12 @@ impl Engine {
         self.is_refused.get()
     }
 
+    /// Whether `topUp` has something to do, and nobody is at it.
+    #[wasm_bindgen(getter, js_name = needsUpkeep)]
+    pub fn needs_upkeep(&self) -> bool {
+        self.upkeep.borrow().as_ref().is_some_and(|upkeep| !upkeep.is_idle())
+    }
+
     /// The sequence behind the last event.
     #[wasm_bindgen(getter)]
     pub fn end(&self) -> u64 {

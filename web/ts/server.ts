@@ -15,6 +15,7 @@ export interface Engine {
   topUp(): Promise<void>;
   close(): void;
   readonly isRefused: boolean;
+  readonly needsUpkeep: boolean;
   readonly end: bigint;
 }
 
@@ -97,15 +98,24 @@ export class Server {
         if (this.#appends.length === 1 && !this.#isBusy) this.#soon(() => void this.#guard(() => this.#drain()));
         return;
       case "c":
-        return void this.#guard(async () => {
-          const request = message[2];
-          const answer = await (request[0] === JOB ? this.#job(request) : this.#whenReady(() => this.#engine.call(request)));
-          this.#tell();
-          sendAnswer(port, message[1], answer);
-        });
+        return void this.#guard(() => this.#answer(port, message[1], message[2]));
     }
   }
 
+  async #answer(port: Port, id: number, request: Uint8Array) {
+    let answer: Uint8Array;
+    if (request[0] === JOB) {
+      answer = await this.#job(request);
+    } else {
+      const ask = () => this.#engine.call(request);
+      answer = ask();
+      if (this.#engine.isRefused) answer = await this.#whenReady(answer, ask);
+    }
+    this.#tell();
+    sendAnswer(port, id, answer);
+  }
+
+  /** It waits only where the files have to be made ready. */
   async #drain() {
     if (this.#isBusy) return;
     this.#isBusy = true;
@@ -113,14 +123,16 @@ export class Server {
       while (this.#appends.length > 0) {
         const group = this.#takeGroup();
         const request = groupRequest(group.map((append) => append.request));
-        const answer = await this.#whenReady(() => this.#engine.append(request));
+        const ask = () => this.#engine.append(request);
+        let answer = ask();
+        if (this.#engine.isRefused) answer = await this.#whenReady(answer, ask);
         // What is refused as a whole is refused for each.
         const answers = answer[0] === 0 ? groupAnswers(answer) : group.map(() => answer.slice());
         group.forEach(({ port, id }, at) => answers[at] && sendAnswer(port, id, answers[at]));
         this.#tell();
         this.#syncLater();
         // What the group has used up is made ready now, while nobody waits for it.
-        await this.#topUp().catch(() => {});
+        if (this.#engine.needsUpkeep) await this.#topUp().catch(() => {});
       }
     } finally {
       this.#isBusy = false;
@@ -139,8 +151,7 @@ export class Server {
   }
 
   /** Asks again after files were made ready. Ids make a second append harmless. */
-  async #whenReady(ask: () => Uint8Array): Promise<Uint8Array> {
-    let answer = ask();
+  async #whenReady(answer: Uint8Array, ask: () => Uint8Array): Promise<Uint8Array> {
     for (let tries = 1; this.#engine.isRefused && tries < TRIES_MAX; tries++) {
       try {
         await this.#topUp();
@@ -168,7 +179,8 @@ export class Server {
       if (error instanceof AnnalsError) return failureBytes(error);
       throw error;
     }
-    return this.#tidied(await this.#whenReady(() => this.#engine.job(request)));
+    const ask = () => this.#engine.job(request);
+    return this.#tidied(await this.#whenReady(ask(), ask));
   }
 
   /** The answer of a job's slice, when the files that it has replaced are gone, or why they are not. */

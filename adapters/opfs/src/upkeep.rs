@@ -104,14 +104,10 @@ impl OpfsUpkeep {
         self.close_beyond(self.shared.options.handles_max).await
     }
 
-    /// Closes every file at once, without flushing, and gives the directory up. What the
-    /// storage is asked for afterwards fails.
-    pub fn close(self) {
-        self.shared.close();
-    }
-
-    /// Whether there is nothing to do, as is mostly the case.
-    fn is_idle(&self) -> bool {
+    /// Whether there is nothing to do, as is mostly the case: then nobody needs to wait for
+    /// [`top_up`](OpfsUpkeep::top_up).
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
         let shared = &self.shared;
         let (files, ready) = (shared.files.borrow(), shared.ready.borrow());
         let upcoming = shared.upcoming.borrow();
@@ -121,6 +117,12 @@ impl OpfsUpkeep {
             && !shared.doomed.borrow().iter().any(|entry| entry.is_deletable())
             && !files.values().any(|entry| entry.is_wanted())
             && shared.open_count() <= shared.options.handles_max
+    }
+
+    /// Closes every file at once, without flushing, and gives the directory up. What the
+    /// storage is asked for afterwards fails.
+    pub fn close(self) {
+        self.shared.close();
     }
 
     async fn open_existing(&self) -> Result<(), OpfsError> {
