@@ -1,7 +1,9 @@
 //! Answers: events, receipts and numbers as bytes for TypeScript.
 //!
-//! An answer begins with a status byte: 0 and what was asked for, or 1 and a failure. Names of
-//! kinds stand once an answer, in front of the events that use them.
+//! An answer begins with a status byte: 0 and what was asked for, or 1 and a failure. All texts of a
+//! page of events stand in front of them, so that TypeScript decodes them in one go: JSON, which is
+//! the names of kinds with their numbers and then entity and scope in turns, and behind it
+//! metadata and payloads.
 
 use annals_core::{
     Admission, AppendReceipt, DagPosition, Event, EventFlags, EventId, EventKind, EventRef, Hash,
@@ -9,21 +11,16 @@ use annals_core::{
 };
 
 use crate::failure::Failure;
-use crate::wire::Output;
+use crate::wire::{Output, units_of};
 
-/// The bytes of an answer.
+/// The bytes of an answer, which began as [`Output::answer`].
 pub(crate) fn finish(outcome: Result<Output, Failure>) -> Vec<u8> {
-    let mut out = Output::default();
-    match outcome {
-        Ok(answer) => {
-            out.u8(0);
-            out.raw(&answer.into_bytes());
-        }
-        Err(failure) => {
-            out.u8(1);
-            failure.write(&mut out);
-        }
-    }
+    let out = outcome.unwrap_or_else(|failure| {
+        let mut out = Output::default();
+        out.u8(1);
+        failure.write(&mut out);
+        out
+    });
     out.into_bytes()
 }
 
@@ -32,6 +29,12 @@ pub(crate) fn finish(outcome: Result<Output, Failure>) -> Vec<u8> {
 pub(crate) struct EventPage {
     events: Output,
     count: u32,
+    /// JSON without its beginning and end.
+    names: Output,
+    /// The address of the event before.
+    entity: String,
+    scope: String,
+    texts: Output,
     /// Of the events, in their order; one behind the other only once.
     kinds: Vec<EventKind>,
     with_hashes: bool,
@@ -47,7 +50,7 @@ impl EventPage {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.events.len()
+        self.events.len() + self.names.len() + self.texts.len()
     }
 
     /// Adds an event as it stands in the file.
@@ -108,47 +111,86 @@ impl EventPage {
         if self.kinds.last() != Some(&event.kind) {
             self.kinds.push(event.kind);
         }
+        let is_renamed = self.rename(event.entity, event.scope);
         let out = &mut self.events;
         let position = &event.position;
         out.u64(position.sequence.get());
         out.u64(position.version.get());
         out.raw(event.id.as_bytes());
-        out.raw(event.correlation.as_bytes());
-        out.option(event.causation, |out, id| out.raw(id.as_bytes()));
         out.i64(event.timestamp_us);
-        out.u64(position.hlc.wall_ms);
-        out.u32(position.hlc.counter);
         out.u32(position.lane);
         out.u32(position.depth);
         out.u16(event.kind.as_u16());
         out.u16(event.flags.bits());
-        out.text(event.entity);
-        out.text(event.scope);
-        out.option(event.admission, put_admission);
-        out.option(event.metadata, Output::bytes);
-        out.u8(event.format.as_u8());
         out.u16(event.payload_version);
-        out.option(event.payload, Output::bytes);
-        out.option(event.erased, |out, hash| out.raw(hash.as_bytes()));
-        out.option(event.chain, |out, (previous, own)| {
-            out.raw(previous.as_bytes());
-            out.raw(own.as_bytes());
-        });
+        out.u8(event.format.as_u8());
+        let correlation = (event.correlation != event.id).then_some(event.correlation);
+        let parts = [
+            is_renamed,
+            correlation.is_some(),
+            event.causation.is_some(),
+            event.admission.is_some(),
+            event.metadata.is_some(),
+            event.payload.is_some(),
+            event.erased.is_some(),
+            event.chain.is_some(),
+        ];
+        out.u8(parts.iter().rev().fold(0, |bits, part| bits << 1 | u8::from(*part)));
+        for id in correlation.iter().chain(&event.causation) {
+            out.raw(id.as_bytes());
+        }
+        if let Some(admission) = event.admission {
+            put_content(out, &mut self.texts, json_of(admission).as_bytes(), true);
+        }
+        if let Some(metadata) = event.metadata {
+            put_content(out, &mut self.texts, metadata, metadata.first() == Some(&b'{'));
+        }
+        if let Some(payload) = event.payload {
+            put_content(out, &mut self.texts, payload, event.format == PayloadFormat::Json);
+        }
+        let chain = event.chain.iter().flat_map(|(previous, own)| [previous, own]);
+        for hash in event.erased.iter().chain(chain) {
+            out.raw(hash.as_bytes());
+        }
     }
 
-    /// Writes `kinds | count u32 | events`.
+    /// Adds an address, unless the event before has the same.
+    fn rename(&mut self, entity: &str, scope: &str) -> bool {
+        if self.entity == entity && self.scope == scope {
+            return false;
+        }
+        for (last, name) in [(&mut self.entity, entity), (&mut self.scope, scope)] {
+            self.names.u8(b',');
+            self.names.json(name);
+            last.clear();
+            last.push_str(name);
+        }
+        true
+    }
+
+    /// Writes `count u32 | texts | length of their JSON in UTF-16 u32 | events`.
     pub(crate) fn write<S: Storage>(mut self, out: &mut Output, reader: &Reader<S>) {
         self.kinds.sort_unstable();
         self.kinds.dedup();
-        let named: Vec<_> =
-            self.kinds.iter().filter_map(|kind| Some((*kind, reader.kind_name(*kind)?))).collect();
-        out.count(named.len());
-        for (kind, name) in named {
-            out.u16(kind.as_u16());
-            out.text(&name);
+        let mut json = Output::default();
+        json.raw(b"[[");
+        for kind in self.kinds {
+            let Some(name) = reader.kind_name(kind) else { continue };
+            json.raw(if json.len() == 2 { b"[" } else { b",[" });
+            json.raw(kind.as_u16().to_string().as_bytes());
+            json.u8(b',');
+            json.json(&name);
+            json.u8(b']');
         }
+        json.u8(b']');
+        json.raw(self.names.as_bytes());
+        json.u8(b']');
         out.u32(self.count);
-        out.raw(&self.events.into_bytes());
+        out.count(json.len() + self.texts.len());
+        out.raw(json.as_bytes());
+        out.raw(self.texts.as_bytes());
+        out.count(units_of(json.as_bytes()));
+        out.raw(self.events.as_bytes());
     }
 }
 
@@ -174,16 +216,38 @@ struct Fields<'a> {
     chain: Option<(Hash, Hash)>,
 }
 
-fn put_admission(out: &mut Output, admission: &Admission) {
-    if let Some(gates) = admission.gates() {
-        out.u8(0);
-        out.count(gates.len());
-        gates.iter().for_each(|gate| out.text(gate));
-    } else if let Some((reason, justification)) = admission.bypass() {
-        out.u8(1);
-        out.text(reason);
-        out.text(justification);
+/// Puts what is a text to the texts and all else here, with its length, twice that, and 1 for a
+/// text. What a decoder would leave out, a mark at its beginning, is no text.
+fn put_content(out: &mut Output, texts: &mut Output, bytes: &[u8], is_text: bool) {
+    const MARK: &[u8] = "\u{FEFF}".as_bytes();
+    if is_text && !bytes.starts_with(MARK) && core::str::from_utf8(bytes).is_ok() {
+        out.count(units_of(bytes) << 1 | 1);
+        texts.raw(bytes);
+    } else {
+        out.count(bytes.len() << 1);
+        out.raw(bytes);
     }
+}
+
+fn json_of(admission: &Admission) -> Output {
+    let mut json = Output::default();
+    if let Some(gates) = admission.gates() {
+        json.raw(b"{\"gates\":[");
+        for (at, gate) in gates.iter().enumerate() {
+            if at > 0 {
+                json.u8(b',');
+            }
+            json.json(gate);
+        }
+        json.raw(b"]}");
+    } else if let Some((reason, justification)) = admission.bypass() {
+        json.raw(b"{\"reason\":");
+        json.json(reason);
+        json.raw(b",\"justification\":");
+        json.json(justification);
+        json.u8(b'}');
+    }
+    json
 }
 
 /// Writes `count u32 | receipts`.
@@ -195,8 +259,6 @@ pub(crate) fn put_receipts(out: &mut Output, receipts: &[AppendReceipt]) {
         out.u64(receipt.version.get());
         out.raw(receipt.event_hash.as_bytes());
         out.i64(receipt.timestamp_us);
-        out.u64(receipt.hlc.wall_ms);
-        out.u32(receipt.hlc.counter);
         out.u8(u8::from(receipt.durable));
     }
 }
@@ -222,7 +284,7 @@ pub(crate) fn put_status<S: Storage>(
     out.u64(recovery.scanned_events);
     out.count(stats.kinds.len());
     for (kind, events) in &stats.kinds {
-        out.u16(kind.as_u16());
+        out.u32(u32::from(kind.as_u16()));
         out.u64(*events);
         out.option(reader.kind_name(*kind), |out, name| out.text(&name));
     }

@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 
 use annals_core::{
-    AppendReceipt, Durability, Log, LogConfig, MemoryStorage, Query, Sequence, Staged,
+    AppendReceipt, Durability, Log, LogConfig, MemoryStorage, Query, Sequence, Staged, StoreError,
 };
 use annals_opfs::{OpfsOptions, OpfsStorage, OpfsUpkeep};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -26,6 +26,9 @@ pub(crate) type WebLog = Log<AnyStorage, WebHost>;
 
 /// How often opening asks for what was not ready: a recovery writes to one file.
 const OPEN_TRIES_MAX: usize = 8;
+
+/// Bytes of events after which a page of a query ends.
+const PAGE_LEN_MAX: usize = 1 << 20;
 
 /// An open store.
 #[wasm_bindgen]
@@ -243,11 +246,15 @@ impl Engine {
 
     fn answer(&self, log: &mut WebLog, bytes: &[u8]) -> Result<Output, Failure> {
         let reader = log.reader();
-        let mut out = Output::default();
+        let mut out = Output::answer();
         match Request::read(bytes, &reader)? {
             Request::Get(id) => {
                 let mut page = EventPage::new(true);
-                page.push_owned(&reader.get(id)?);
+                match reader.get(id) {
+                    Ok(event) => page.push_owned(&event),
+                    Err(StoreError::NotFound(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
                 page.write(&mut out, &reader);
             }
             Request::Query(request) => query(log, &request, &mut out)?,
@@ -294,24 +301,23 @@ enum Batched {
 }
 
 fn append_group(log: &mut WebLog, bytes: &[u8]) -> Result<GroupAnswer, Failure> {
-    let mut input = Input::new(bytes);
+    let mut input = Input::new(bytes)?;
     let count = input.u32()?;
     let mut batches: Vec<Batched> = Vec::new();
     for _ in 0..count {
-        let mut request = Input::new(input.bytes()?);
-        let staged = stage(log, &mut request, &mut batches);
+        let staged = stage(log, input.bytes()?, &mut batches);
         batches.push(staged.unwrap_or_else(|failure| Batched::Done(Err(failure))));
     }
     commit(log, &mut batches);
-    let mut answer = GroupAnswer { out: Output::default(), is_not_ready: false };
+    let mut answer = GroupAnswer { out: Output::answer(), is_not_ready: false };
     for batch in batches {
         let outcome = match batch {
             Batched::Done(outcome) => outcome,
             Batched::Waiting(_) => Err(Failure::invalid("the append was not committed")),
         };
         answer.is_not_ready |= outcome.as_ref().is_err_and(|failure| failure.is_not_ready);
-        let mut receipts = Output::default();
         let bytes = finish(outcome.map(|all| {
+            let mut receipts = Output::answer();
             put_receipts(&mut receipts, &all);
             receipts
         }));
@@ -320,12 +326,8 @@ fn append_group(log: &mut WebLog, bytes: &[u8]) -> Result<GroupAnswer, Failure> 
     Ok(answer)
 }
 
-fn stage(
-    log: &mut WebLog,
-    request: &mut Input<'_>,
-    batches: &mut [Batched],
-) -> Result<Batched, Failure> {
-    let batch = read_batch(request, log)?;
+fn stage(log: &mut WebLog, request: &[u8], batches: &mut [Batched]) -> Result<Batched, Failure> {
+    let batch = read_batch(&mut Input::new(request)?, log)?;
     batch.check_limits()?;
     let mut staged = log.stage(batch.items(), batch.condition())?;
     if matches!(staged, Staged::Full) {
@@ -366,9 +368,8 @@ fn query(log: &WebLog, request: &QueryRequest, out: &mut Output) -> Result<(), F
     if let Some(region) = bounded(request, end) {
         let events: Query<_> = reader.query(&region);
         let mut events = if request.is_backward { events.backward() } else { events };
-        let bytes_max = usize::try_from(request.bytes_max).unwrap_or(usize::MAX);
         while events.next_with(|event| page.push(event))?.is_some() {
-            if page.count() >= request.events_max || page.len() >= bytes_max {
+            if page.count() >= request.events_max || page.len() >= PAGE_LEN_MAX {
                 is_done = false;
                 break;
             }

@@ -23,7 +23,6 @@ pub(crate) struct Failure {
 #[derive(Debug)]
 enum Field {
     Number(u64),
-    BigInt(u64),
     Text(String),
 }
 
@@ -58,38 +57,28 @@ impl Failure {
         self
     }
 
-    fn bigint(mut self, name: &'static str, number: u64) -> Self {
-        self.fields.push((name, Field::BigInt(number)));
-        self
-    }
-
     fn text(mut self, name: &'static str, text: impl Into<String>) -> Self {
         self.fields.push((name, Field::Text(text.into())));
         self
     }
 
-    /// Writes `code | message | count u32 | (name | tag u8 | value)..`.
     pub(crate) fn write(&self, out: &mut Output) {
-        out.text(self.code);
-        out.text(&self.message);
-        out.count(self.fields.len());
-        for (name, field) in &self.fields {
-            out.text(name);
+        let mut json = Output::default();
+        json.u8(b'[');
+        json.json(self.code);
+        json.u8(b',');
+        json.json(&self.message);
+        for (at, (name, field)) in self.fields.iter().enumerate() {
+            json.raw(if at == 0 { b",{" } else { b"," });
+            json.json(name);
+            json.u8(b':');
             match field {
-                Field::Number(number) => {
-                    out.u8(0);
-                    out.u64(*number);
-                }
-                Field::BigInt(number) => {
-                    out.u8(1);
-                    out.u64(*number);
-                }
-                Field::Text(text) => {
-                    out.u8(2);
-                    out.text(text);
-                }
+                Field::Number(number) => json.raw(number.to_string().as_bytes()),
+                Field::Text(text) => json.json(text),
             }
         }
+        json.raw(if self.fields.is_empty() { b"]" } else { b"}]" });
+        out.bytes(json.as_bytes());
     }
 }
 
@@ -109,10 +98,10 @@ impl From<StoreError> for Failure {
             StoreError::IdempotencyConflict { id, sequence } => {
                 Self::new("IdempotencyConflict", message)
                     .text("id", id.to_string())
-                    .bigint("sequence", sequence.get())
+                    .number("sequence", sequence.get())
             }
             StoreError::ConditionFailed { sequence } => {
-                Self::new("ConditionFailed", message).bigint("sequence", sequence.get())
+                Self::new("ConditionFailed", message).number("sequence", sequence.get())
             }
             StoreError::Limit(limit) => limit_failure(message, &limit),
             StoreError::NotFound(_) | StoreError::SequenceNotFound(_) => {

@@ -52,7 +52,7 @@ pub(crate) mod action {
 
 impl<'a> JobRequest<'a> {
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let mut input = Input::new(bytes);
+        let mut input = Input::new(bytes)?;
         if input.u8()? != JOB_REQUEST {
             return Err(Malformed);
         }
@@ -87,7 +87,7 @@ impl Slice {
             Slice::Waits => (2, 0, 0, Output::default()),
             Slice::Unknown => (3, 0, 0, Output::default()),
         };
-        let mut out = Output::default();
+        let mut out = Output::answer();
         out.u8(state);
         out.u64(bytes_done.min(bytes_total));
         out.u64(bytes_total);

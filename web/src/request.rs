@@ -35,7 +35,6 @@ pub(crate) struct QueryRequest {
     /// The end of what the first page saw.
     pub(crate) end: Option<Sequence>,
     pub(crate) events_max: u32,
-    pub(crate) bytes_max: u32,
     /// Whether the events come with what only verification needs.
     pub(crate) with_hashes: bool,
 }
@@ -48,7 +47,7 @@ enum KindRef<'a> {
 
 impl Request {
     pub(crate) fn read<S: Storage>(bytes: &[u8], reader: &Reader<S>) -> Result<Self, Failure> {
-        let mut input = Input::new(bytes);
+        let mut input = Input::new(bytes)?;
         let request = match input.u8()? {
             2 => Self::Get(EventId::from_bytes(input.array()?)),
             3 => Self::Query(Box::new(QueryRequest::read(&mut input, reader)?)),
@@ -70,7 +69,6 @@ impl QueryRequest {
             after: input.option(Input::u64)?.map(Sequence::new),
             end: input.option(Input::u64)?.map(Sequence::new),
             events_max: input.u32()?,
-            bytes_max: input.u32()?,
             with_hashes: input.u8()? == 1,
         })
     }
@@ -86,7 +84,7 @@ pub(crate) fn read_batch<S: Storage, H: Host>(
     let count = input.u32()?;
     let mut batch = Batch::new();
     for _ in 0..count {
-        batch = batch.push(read_append(input, log, &reader)?);
+        batch = batch.push(read_append(input, log)?);
     }
     Ok(match condition {
         Some(condition) => batch.with_condition(condition),
@@ -97,7 +95,6 @@ pub(crate) fn read_batch<S: Storage, H: Host>(
 fn read_append<S: Storage, H: Host>(
     input: &mut Input<'_>,
     log: &mut Log<S, H>,
-    reader: &Reader<S>,
 ) -> Result<Append, Failure> {
     let (entity, scope) = (input.text()?, input.text()?);
     let coordinate = Coordinate::new(entity, scope);
@@ -106,21 +103,20 @@ fn read_append<S: Storage, H: Host>(
         KindRef::Number(number) => known_kind(number)?,
         KindRef::Name(name) => log.kind_for_name(name)?,
     };
-    let format = PayloadFormat::try_from(input.u8()?);
-    let format = format.map_err(|error| Failure::invalid(error.to_string()))?;
     let version = input.u16()?;
-    let payload = Payload::from_parts(format, version, input.bytes()?.to_vec());
+    let (format, payload) = read_content(input)?;
+    let payload = Payload::from_parts(format, version, payload.to_vec());
     let id = |input: &mut Input<'_>| input.array().map(EventId::from_bytes);
     let options = AppendOptions {
-        idempotency_key: input.option(id)?,
+        idempotency_key: Some(id(input)?),
         correlation: input.option(id)?,
         causation: input.option(id)?,
-        metadata: input.option(|input| input.bytes().map(<[u8]>::to_vec))?,
+        metadata: input.option(|input| read_content(input).map(|(_, bytes)| bytes.to_vec()))?,
         flags: EventFlags::from_bits(input.u16()?),
         position: input
             .option(|input| Ok(PositionHint { lane: input.u32()?, depth: input.u32()? }))?,
         expected_version: read_expected(input)?,
-        condition: input.option(|input| Ok(read_condition(input, reader)))?.transpose()?,
+        condition: None,
     };
     let cause_item = input.option(Input::u32)?;
     let append = Append::new(coordinate, kind, payload).with_options(options);
@@ -128,6 +124,15 @@ fn read_append<S: Storage, H: Host>(
         Some(item) => append.caused_by_item(item.unwrap_or(usize::MAX)),
         None => append,
     })
+}
+
+/// Bytes, or the text of JSON.
+fn read_content<'a>(input: &mut Input<'a>) -> Result<(PayloadFormat, &'a [u8]), Malformed> {
+    match input.u8()? {
+        2 => Ok((PayloadFormat::Json, input.text()?.as_bytes())),
+        3 => Ok((PayloadFormat::Raw, input.bytes()?)),
+        _ => Err(Malformed),
+    }
 }
 
 fn read_expected(input: &mut Input<'_>) -> Result<ExpectedVersion, Malformed> {
@@ -185,7 +190,7 @@ pub(crate) fn read_region<S: Storage>(
     if let Some(range) = input.option(read_range)? {
         region = region.sequences(Sequence::new(*range.start())..=Sequence::new(*range.end()));
     }
-    if let Some(range) = input.option(|input| Ok(input.i64()?..=input.i64()?))? {
+    if let Some(range) = input.option(|input| Ok(input.time_us()?..=input.time_us()?))? {
         region = region.times_us(range);
     }
     if let Some(id) = input.option(Input::array)? {

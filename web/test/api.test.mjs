@@ -214,3 +214,66 @@ test("what JSON can't hold is refused by name, and nothing is written", async (t
 test("a directory that can't be one is refused", async () => {
   await assert.rejects(openEventStore({}), withCode("InvalidInput"));
 });
+
+test("names, payloads and metadata of any characters come back as they were", async (t) => {
+  const store = await fresh(t);
+  const odd = "q\"b\\é\u{1F600}\u2028'";
+  const payloads = ["\u{1F600}", "\ud800", "\0\n\uFEFF", { "é\"": [odd, null, 1.5] }, null, undefined, new Uint8Array([0xff, 0, 0xc3])];
+  const events = payloads.map((payload, at) => ({
+    entity: `${odd}:${at % 2}`, scope: odd, type: "type.a:b_c", payload, ...(at % 3 === 0 ? { metadata: { [odd]: at } } : {}),
+  }));
+  const bytes = new Uint8Array([0x7b, 0xff]);
+  await store.appendBatch([...events, { ...placed(1), metadata: bytes }]);
+  await store.append(placed(2));
+  const found = await collect(store.query());
+  assert.deepEqual(found.slice(0, -2).map(({ entity, scope, type, payload, metadata }) => ({ entity, scope, type, payload, ...(metadata ? { metadata } : {}) })),
+    events.map((event) => ({ ...event, payload: event.payload ?? null })));
+  assert.deepEqual(found.at(-2).metadata, bytes);
+  assert.deepEqual([found.at(-1).entity, found.at(-1).metadata], ["order:2", undefined]);
+  assert.deepEqual(await collect(store.read(`${odd}:1`)), found.filter(({ entity }) => entity === `${odd}:1`));
+  assert.deepEqual(await store.get(found[3].id), { ...found[3], chain: (await store.get(found[3].id)).chain });
+});
+
+test("halves of a character in two names do not become one", async (t) => {
+  const store = await fresh(t);
+  await store.append({ ...placed(1), entity: "a\ud83d", scope: "\ude00b" });
+  const [{ entity, scope }] = await collect(store.query());
+  assert.deepEqual([entity, scope], ["a\ufffd", "\ufffdb"]);
+});
+
+test("events that are asked for at once come in order, and none after the end", async (t) => {
+  const store = await fresh(t);
+  await store.appendBatch(upTo(300).map((number) => placed(number % 3, number)));
+  const events = store.query()[Symbol.asyncIterator]();
+  const asked = await Promise.all(upTo(302).map(() => events.next()));
+  assert.deepEqual(asked.map(({ value }) => value?.payload), [...upTo(300), undefined, undefined]);
+  assert.deepEqual(asked.map(({ done }) => done).slice(-3), [false, true, true]);
+  const left = store.query()[Symbol.asyncIterator]();
+  await left.next();
+  const [first, end, behind] = await Promise.all([left.next(), left.return(), left.next()]);
+  assert.deepEqual([first.value.payload, end.done, behind.done], [1, true, true]);
+});
+
+test("a query that is aborted gives no event that it has at hand", async (t) => {
+  const store = await fresh(t);
+  await store.appendBatch(upTo(3).map((number) => placed(1, number)));
+  const stop = new AbortController();
+  const seen = [];
+  await assert.rejects(async () => {
+    for await (const { payload } of store.query({}, { signal: stop.signal })) {
+      seen.push(payload);
+      stop.abort(new Error("enough"));
+    }
+  }, /enough/);
+  assert.deepEqual(seen, [0]);
+});
+
+test("an id is read in any case, with a prefix or without dashes, and nothing else is one", async (t) => {
+  const store = await fresh(t);
+  const { id } = await store.append(placed(1));
+  for (const form of [id.toUpperCase(), `event:${id.replaceAll("-", "")}`]) assert.equal((await store.get(form)).id, id);
+  const digits = id.slice(0, -1);
+  for (const wrong of ["", digits, `${id}0`, ..."`@G/:g\u0130".split("").map((sign) => digits + sign)]) {
+    await assert.rejects(store.get(wrong), withCode("InvalidInput"), wrong);
+  }
+});

@@ -8,7 +8,7 @@ import type {
   BackupSource, Compaction, CompactOptions, Erasure, ExportOptions, Fault, Import, ImportOptions, KeepOptions, Region,
   VerifyReport,
 } from "./types.js";
-import { type Input, JOB, newId, open, Output, putRegion, readReceipts } from "./wire.js";
+import { type Input, JOB, newId, open, type Output, putRegion, readReceipts, request } from "./wire.js";
 
 /** What is asked of a job, in the order of `src/keep.rs`. */
 const enum Action { Verify, Erase, Compact, Export, Import, Step, Drop }
@@ -63,7 +63,7 @@ class Job {
     for (;;) {
       const input = open(await this.#session.request("c", this.#request(action, write), signal));
       const state: State = input.u8();
-      const progress = { bytesDone: Number(input.u64()), bytesTotal: Number(input.u64()) };
+      const progress = { bytesDone: input.number(), bytesTotal: input.number() };
       if (state === State.Unknown) throw new Lost();
       if (state !== State.Waits) {
         if (action === Action.Step) onProgress?.({ ...progress });
@@ -74,12 +74,11 @@ class Job {
   }
 
   #request(action: Action, write: Write): Uint8Array {
-    const out = new Output();
-    out.u8(JOB);
-    out.id(this.#id);
-    out.u8(action);
-    write(out);
-    return out.done();
+    return request(JOB, (out) => {
+      out.id(this.#id);
+      out.u8(action);
+      write(out);
+    });
   }
 }
 
@@ -120,9 +119,9 @@ export function compact(session: Session, options: CompactOptions = {}): Promise
   const write = (out: Output) => {
     out.option(drop, (region) => putRegion(out, region));
     out.u8(+sealActive);
-    out.option(outputMaxBytes, (bytes) => out.u64(BigInt(bytes)));
+    out.option(outputMaxBytes, (bytes) => out.u64(bytes));
   };
-  return run(session, options, Action.Compact, write, (input) => ({ kept: number(input), dropped: number(input) }));
+  return run(session, options, Action.Compact, write, (input) => ({ kept: input.number(), dropped: input.number() }));
 }
 
 export async function exportBackup(
@@ -136,7 +135,7 @@ export async function exportBackup(
   return new ReadableStream({
     async pull(controller) {
       try {
-        const write = (out: Output) => { out.u64(BigInt(position)); out.u32(CHUNK); };
+        const write = (out: Output) => { out.u64(position); out.u32(CHUNK); };
         const { isDone, input } = await job.step(write);
         if (isDone) return controller.close();
         const bytes = input.bytes().slice();
@@ -161,7 +160,7 @@ export async function importBackup(
   const chunks = streamOf(backup).getReader();
   let position = 0;
   const feed = async (bytes: Uint8Array) => {
-    const { bytesDone } = await job.step((out) => { out.u8(0); out.u64(BigInt(position)); out.bytes(bytes); });
+    const { bytesDone } = await job.step((out) => { out.u8(0); out.u64(position); out.bytes(bytes); });
     position = bytesDone;
   };
   try {
@@ -178,7 +177,7 @@ export async function importBackup(
     for (;;) {
       const { isDone, input } = await job.step((out) => out.u8(1));
       if (!isDone) continue;
-      const done = { storeId: input.text(), from: input.u64(), end: input.u64(), bytes: number(input) };
+      const done = { storeId: input.text(), from: input.u64(), end: input.u64(), bytes: input.number() };
       session.noteEnd(done.end);
       return done;
     }
@@ -241,10 +240,6 @@ function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => { setTimeout(resolve, milliseconds); });
 }
 
-function number(input: Input): number {
-  return Number(input.u64());
-}
-
 function list<T>(input: Input, read: () => T): T[] {
   return Array.from({ length: input.u32() }, read);
 }
@@ -252,10 +247,10 @@ function list<T>(input: Input, read: () => T): T[] {
 function readReport(input: Input): VerifyReport {
   return {
     isWhole: input.u8() === 1, isComplete: input.u8() === 1,
-    segments: number(input), bytes: number(input), events: number(input), erasedEvents: number(input),
-    prunedRuns: number(input), streams: number(input),
+    segments: input.number(), bytes: input.number(), events: input.number(), erasedEvents: input.number(),
+    prunedRuns: input.number(), streams: input.number(),
     faults: list(input, (): Fault => ({
-      kind: input.text(), count: number(input), file: input.text(), offset: number(input), expected: input.text(),
+      kind: input.text(), count: input.number(), file: input.text(), offset: input.number(), expected: input.text(),
       found: input.text(),
     })),
   };
@@ -263,7 +258,7 @@ function readReport(input: Input): VerifyReport {
 
 function readErasure(input: Input): Erasure {
   const erasure: Erasure = {
-    erased: number(input), erasedBefore: number(input), segments: number(input),
+    erased: input.number(), erasedBefore: input.number(), segments: input.number(),
     waitingFiles: list(input, () => input.text()),
   };
   const [record] = readReceipts(input);

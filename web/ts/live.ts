@@ -3,14 +3,13 @@
 
 import { AnnalsError } from "./errors.js";
 import type { Fold, LiveOptions, LiveProjection, Region, StoredEvent } from "./types.js";
+import type { Page } from "./wire.js";
 
-/** Past events in pages, then live ones, until the signal or the store ends them. */
-export interface Following extends AsyncIterable<StoredEvent[]> {
-  /** Whether the last page reached the end that the store had then. */
-  isCaughtUp(): boolean;
-}
+/** Events in pages: whether that was all there was at the time, each page says. */
+export type Pages = AsyncGenerator<Page, void, void>;
 
-export type Follow = (region: Region, after: bigint | undefined, signal: AbortSignal) => Following;
+/** Pages of past events, then of live ones, until the signal or the store ends them. */
+export type Follow = (region: Region, after: bigint | undefined, signal: AbortSignal) => Pages;
 
 export function follow<S, P>(options: LiveOptions<S, P>, open: Follow): LiveProjection<S> {
   const listeners = new Set<() => void>();
@@ -21,13 +20,13 @@ export function follow<S, P>(options: LiveOptions<S, P>, open: Follow): LiveProj
   const tell = () => { for (const listener of [...listeners]) guarded(listener); };
   const run = async (isReady: () => void) => {
     const pages = open(options.region ?? {}, undefined, stop.signal);
-    for await (const events of pages) {
+    for await (const { events, isDone } of pages) {
       for (const event of events as StoredEvent<P>[]) {
         state = options.evolve(state, event);
         sequence = event.sequence;
       }
       if (events.length > 0) tell();
-      if (pages.isCaughtUp()) isReady();
+      if (isDone) isReady();
     }
     throw stop.signal.reason;
   };

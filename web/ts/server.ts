@@ -232,7 +232,8 @@ function asGroup(refused: Uint8Array, error: Uint8Array): Uint8Array {
   const group = groupRequest(answers);
   group.copyWithin(1, 4);
   group[0] = 0;
-  return group.subarray(0, group.length - 3);
+  // Without three bytes of the count, and the length of the texts that end a request.
+  return group.subarray(0, group.length - 7);
 }
 
 function send(port: Port, message: ToClient, transfer: Transferable[] = []) {

@@ -37,10 +37,10 @@ export interface Welcome {
 }
 
 interface Waiting {
-  operation: Operation;
-  request: Uint8Array;
+  message: ToServer;
   resolve(answer: Uint8Array): void;
   reject(reason: unknown): void;
+  settled(): void;
 }
 
 /** While an answer is due, so many beats share the time that an operation may wait without a line. */
@@ -78,7 +78,6 @@ export class Session {
   }
 
   get pending(): number { return this.#waiting.size; }
-  get end(): bigint { return this.welcome?.end ?? 0n; }
   get isConnected(): boolean { return this.#isOpen; }
 
   /** Notes how far the store is at least: an append was answered. */
@@ -130,13 +129,11 @@ export class Session {
     return new Promise((resolve, reject) => {
       const id = this.#next++;
       const forget = () => { this.#waiting.delete(id); reject(signal!.reason); };
-      const settle = <T>(done: (value: T) => void) => (value: T) => {
-        signal?.removeEventListener("abort", forget);
-        done(value);
-      };
-      signal?.addEventListener("abort", forget, { once: true });
-      this.#waiting.set(id, { operation, request, resolve: settle(resolve), reject: settle(reject) });
-      if (this.#isOpen) this.#send([operation, id, request]); else this.watchTime();
+      const settled = () => signal?.removeEventListener("abort", forget);
+      signal?.addEventListener("abort", forget);
+      const message: ToServer = [operation, id, request];
+      this.#waiting.set(id, { message, resolve, reject, settled });
+      if (this.#isOpen) this.#send(message); else this.watchTime();
       this.#watchPulse();
     });
   }
@@ -173,6 +170,7 @@ export class Session {
       case "answer": {
         const waiting = this.#waiting.get(message[1]);
         this.#waiting.delete(message[1]);
+        waiting?.settled();
         return waiting?.resolve(message[2]);
       }
       case "end":
@@ -191,7 +189,7 @@ export class Session {
     this.#isOpen = true;
     this.#cause = undefined;
     this.watchTime();
-    for (const [id, { operation, request }] of this.#waiting) this.#send([operation, id, request]);
+    for (const { message } of this.#waiting.values()) this.#send(message);
     for (const watcher of this.#watchers) watcher();
     this.onchange();
   }
@@ -241,7 +239,10 @@ export class Session {
   #rejectAll(reason: unknown) {
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
-    for (const { reject } of waiting) reject(reason);
+    for (const { reject, settled } of waiting) {
+      settled();
+      reject(reason);
+    }
   }
 
   #send(message: ToServer) {

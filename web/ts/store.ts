@@ -1,7 +1,7 @@
 // The store as users see it, over a session. Pages are fetched when they are asked for, so a
 // slow reader slows nobody else.
 
-import { follow, type Following, guarded, initialOf, linkedTo } from "./live.js";
+import { follow, guarded, initialOf, linkedTo, type Pages } from "./live.js";
 import type { Session } from "./session.js";
 import type {
   BackupSource, Compaction, CompactOptions, Condition, Erasure, EventStore, ExportOptions, Import, ImportOptions, KeepOptions,
@@ -9,7 +9,7 @@ import type {
   Stats, Status, StoredEvent, SubscribeOptions, VerifyReport,
 } from "./types.js";
 import {
-  appendRequest, check, getRequest, headRequest, open, type Page, queryRequest, readEventAnswer, readHead, readPage,
+  appendRequest, getRequest, headRequest, open, queryRequest, readEventAnswer, readHead, readPage,
   readReceipts, SYNC_REQUEST,
 } from "./wire.js";
 
@@ -81,26 +81,15 @@ export class Store implements EventStore {
     return this.query<P>(versions ? { stream: entity, versions } : { stream: entity }, rest);
   }
 
-  async *query<P = unknown>(region: Region = {}, options: QueryOptions = {}): AsyncGenerator<StoredEvent<P>, void, void> {
-    const { limit = Infinity, signal } = options;
-    let left = limit;
-    for await (const { events } of this.#pages(region, options, limit)) {
-      for (const event of events as StoredEvent<P>[]) {
-        if (left-- <= 0) return;
-        signal?.throwIfAborted();
-        yield event;
-      }
-    }
+  query<P = unknown>(region: Region = {}, options: QueryOptions = {}): AsyncIterableIterator<StoredEvent<P>> {
+    return one(this.#pages(region, options), options.signal);
   }
 
   subscribe<P = unknown>(region: Region = {}, { after, signal }: SubscribeOptions = {}): AsyncIterable<StoredEvent<P>> {
     const begin = () => {
       const stop = linkedTo(signal);
-      const events = one(this.#follow(region, after, stop.signal), stop) as AsyncGenerator<StoredEvent<P>, void, void>;
-      const end = events.return.bind(events);
-      // A generator that waits for an event would end only after it.
-      events.return = () => { stop.abort(); return end(); };
-      return events;
+      const end = () => { stop.abort(); stop.unlink(); };
+      return one<P>(this.#follow(region, after, stop.signal), stop.signal, end);
     };
     return { [Symbol.asyncIterator]: begin };
   }
@@ -112,9 +101,12 @@ export class Store implements EventStore {
   ): Promise<{ state: S; version: number | undefined }> {
     let state = initialOf(fold);
     let version: number | undefined;
-    for await (const event of this.read<P>(entity, options)) {
-      state = fold.evolve(state, event);
-      version = event.version;
+    for await (const { events } of this.#pages({ stream: entity }, options)) {
+      for (const event of events as StoredEvent<P>[]) {
+        options.signal?.throwIfAborted();
+        state = fold.evolve(state, event);
+        version = event.version;
+      }
     }
     return { state, version };
   }
@@ -132,7 +124,7 @@ export class Store implements EventStore {
   }
 
   async sync(): Promise<void> {
-    check(await this.#ask(SYNC_REQUEST));
+    open(await this.#ask(SYNC_REQUEST));
   }
 
   async verify(options?: KeepOptions): Promise<VerifyReport> {
@@ -202,15 +194,11 @@ export class Store implements EventStore {
   }
 
   /** The pages of a query, each of the same moment, growing in size. */
-  async *#pages(region: Region, options: QueryOptions, limit: number): AsyncGenerator<Page, void, void> {
-    let { after } = options;
+  async *#pages(region: Region, options: QueryOptions): Pages {
+    let { after, limit: left = Infinity } = options;
     let end: bigint | undefined;
-    let left = limit;
     for (let eventsMax = PAGE_EVENTS_FIRST; left > 0; eventsMax = Math.min(eventsMax * 4, PAGE_EVENTS_MAX)) {
-      const isBackward = options.direction === "backward";
-      const request = queryRequest({
-        region, isBackward, after, end, eventsMax: Math.min(eventsMax, left), withChain: options.withChain ?? false,
-      });
+      const request = queryRequest(region, options, after, end, Math.min(eventsMax, left));
       const page = readPage(await this.#ask(request, options.signal));
       this.#session.noteEnd(page.end);
       yield page;
@@ -222,47 +210,42 @@ export class Store implements EventStore {
   }
 
   /** Pages of past events, then of live ones, until the signal or the store ends it. */
-  #follow(region: Region, after: bigint | undefined, signal: AbortSignal): Following {
+  async *#follow(region: Region, after: bigint | undefined, signal: AbortSignal): Pages {
+    if (signal.aborted) return;
     const session = this.#session;
-    const pages = (options: QueryOptions) => this.#pages(region, options, Infinity);
     const place = { next: after === undefined ? 0n : after + 1n };
-    const enter = () => { this.#followers.add(place); };
-    const move = (next: bigint) => { place.next = next; this.#tell(); };
-    const leave = () => { this.#followers.delete(place); this.#tell(); };
     let wake = () => {};
-    let isCaughtUp = false;
-    async function* followed(): AsyncGenerator<StoredEvent[], void, void> {
-      if (signal.aborted) return;
-      enter();
-      const unwatch = session.watch(() => wake());
-      const onabort = () => wake();
-      signal.addEventListener("abort", onabort);
-      try {
-        while (!signal.aborted) {
-          // Set before looking, so that what comes meanwhile is not missed.
-          let hasMoved = false;
-          const moved = new Promise<void>((resolve) => { wake = () => { hasMoved = true; resolve(); }; });
-          for await (const page of pages(place.next === 0n ? { signal } : { after: place.next - 1n, signal })) {
-            isCaughtUp = page.isDone;
-            // An event that does not match need not be looked at again.
-            const next = page.isDone ? page.end : page.events.at(-1)!.sequence + 1n;
-            yield page.events;
-            if (next > place.next) move(next);
-            if (signal.aborted) return;
+    this.#followers.add(place);
+    const unwatch = session.watch(() => wake());
+    const onabort = () => wake();
+    signal.addEventListener("abort", onabort);
+    try {
+      while (!signal.aborted) {
+        // Set before looking, so that what comes meanwhile is not missed.
+        let hasMoved = false;
+        const moved = new Promise<void>((resolve) => { wake = () => { hasMoved = true; resolve(); }; });
+        for await (const page of this.#pages(region, place.next === 0n ? { signal } : { after: place.next - 1n, signal })) {
+          yield page;
+          // An event that does not match need not be looked at again.
+          const next = page.isDone ? page.end : page.events.at(-1)!.sequence + 1n;
+          if (next > place.next) {
+            place.next = next;
+            this.#tell();
           }
-          if (session.closedBy) throw session.closedBy;
-          if (!hasMoved) await moved;
-          if (session.closedBy && !signal.aborted) throw session.closedBy;
+          if (signal.aborted) return;
         }
-      } catch (error) {
-        if (!signal.aborted) throw error;
-      } finally {
-        signal.removeEventListener("abort", onabort);
-        unwatch();
-        leave();
+        if (session.closedBy) throw session.closedBy;
+        if (!hasMoved) await moved;
+        if (session.closedBy && !signal.aborted) throw session.closedBy;
       }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      signal.removeEventListener("abort", onabort);
+      unwatch();
+      this.#followers.delete(place);
+      this.#tell();
     }
-    return Object.assign(followed(), { isCaughtUp: () => isCaughtUp });
   }
 
   #tell() {
@@ -274,21 +257,52 @@ export class Store implements EventStore {
   }
 }
 
-/** The events of pages, one by one. */
-async function* one(
-  pages: Following,
-  { signal, unlink }: { signal: AbortSignal; unlink(): void },
-): AsyncGenerator<StoredEvent, void, void> {
-  try {
-    for await (const events of pages) {
-      for (const event of events) {
-        if (signal.aborted) return;
-        yield event;
-      }
+/**
+ * The events of pages, one by one: a generator would take three turns for each. Where the signal is
+ * aborted it throws; but where there is an `onend`, which is called at every end, the events end.
+ */
+function one<P>(
+  pages: Pages,
+  signal?: AbortSignal,
+  onend?: () => void,
+): AsyncIterableIterator<StoredEvent<P>> {
+  type Next = IteratorResult<StoredEvent<P>>;
+  let events: StoredEvent[] = [];
+  let at = 0;
+  /** Whoever asks again before there is an answer has to wait for it. */
+  let last: Promise<Next | void> = Promise.resolve();
+  const end = async (): Promise<Next> => {
+    events = [];
+    onend?.();
+    await pages.return();
+    return { value: undefined, done: true };
+  };
+  const load = (): Next | Promise<Next> => {
+    if (at < events.length) {
+      if (!signal?.aborted) return { value: events[at++] as StoredEvent<P>, done: false };
+      if (onend) return end();
+      throw signal.reason;
     }
-  } finally {
-    unlink();
-  }
+    return pages.next().then(({ value, done }) => {
+      if (done) return end();
+      ({ events } = value);
+      at = 0;
+      return load();
+    }, (error) => {
+      onend?.();
+      throw error;
+    });
+  };
+  const inTurn = (act: () => Next | Promise<Next>) => (last = last.then(act, act)) as Promise<Next>;
+  return {
+    next: () => inTurn(load),
+    return() {
+      // What waits for an event would end only after it.
+      onend?.();
+      return inTurn(end);
+    },
+    [Symbol.asyncIterator]() { return this; },
+  };
 }
 
 function isSame(left: Status, right: Status): boolean {

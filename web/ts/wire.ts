@@ -1,96 +1,115 @@
 // The packed buffers that cross the border to WebAssembly, and to the tab that leads. The Rust
-// side is `src/wire.rs`, `src/request.rs` and `src/answer.rs`: numbers are little-endian, texts
-// and bytes are `len u32 | bytes`, an optional value is `0` or `1 | value`.
+// side is `src/wire.rs`, `src/request.rs` and `src/answer.rs`: numbers are little-endian, bytes
+// are `len u32 | bytes`, an optional value is `0` or `1 | value`. To encode or decode a text costs
+// more than a hundred of its characters do, so the texts of a request stand together at its end,
+// and those of a page of events at its beginning.
 
 import { AnnalsError, type ErrorCode } from "./errors.js";
-import type { Condition, ExpectedVersion, NewEvent, Receipt, Region, StoredEvent } from "./types.js";
+import type { Condition, ExpectedVersion, NewEvent, QueryOptions, Receipt, Region, StoredEvent } from "./types.js";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const U64_MAX = 0xffff_ffff_ffff_ffffn;
-const I64_MIN = -0x8000_0000_0000_0000n;
-const I64_MAX = 0x7fff_ffff_ffff_ffffn;
+const U32_END = 2 ** 32;
+/** What a buffer may hold to be kept for the next request. */
+const SPARE_MAX = 1 << 20;
 
+/** The buffer of the last request, unless one is being written just now. */
+let spare: Uint8Array<ArrayBuffer> | undefined;
+
+/** A request. */
 export class Output {
-  #bytes = new Uint8Array(256);
-  #view = new DataView(this.#bytes.buffer);
+  #bytes = spare ?? new Uint8Array(1024);
   #length = 0;
+  #texts = "";
 
+  constructor() { spare = undefined; }
   #room(length: number): number {
     const at = this.#length;
     this.#length += length;
     if (this.#length > this.#bytes.length) {
-      const bytes = new Uint8Array(Math.max(this.#length, this.#bytes.length * 2));
+      const bytes = new Uint8Array(this.#length * 2);
       bytes.set(this.#bytes);
       this.#bytes = bytes;
-      this.#view = new DataView(bytes.buffer);
     }
     return at;
   }
-  u8(value: number) { const at = this.#room(1); this.#view.setUint8(at, value); }
-  u16(value: number) { const at = this.#room(2); this.#view.setUint16(at, value, true); }
-  u32(value: number) { const at = this.#room(4); this.#view.setUint32(at, value, true); }
-  u64(value: bigint) { const at = this.#room(8); this.#view.setBigUint64(at, value, true); }
-  i64(value: bigint) { const at = this.#room(8); this.#view.setBigInt64(at, value, true); }
+  u8(value: number) { const at = this.#room(1); this.#bytes[at] = value; }
+  u16(value: number) { this.u8(value); this.u8(value >> 8); }
+  u32(value: number) { this.u16(value); this.u16(value >> 16); }
+  u64(value: bigint | number) {
+    const at = this.#room(8);
+    new DataView(this.#bytes.buffer).setBigUint64(at, BigInt(value), true);
+  }
+  time(time: Date | number) {
+    const at = this.#room(8);
+    new DataView(this.#bytes.buffer).setFloat64(at, Math.round(+time * 1000), true);
+  }
   raw(bytes: Uint8Array) { const at = this.#room(bytes.length); this.#bytes.set(bytes, at); }
   bytes(bytes: Uint8Array) { this.u32(bytes.length); this.raw(bytes); }
-  text(text: string) { this.bytes(encoder.encode(text)); }
+  /** Its length in UTF-16; something ends it, so that halves of characters do not meet. */
+  text(text: string) { this.u32(text.length); this.#texts += text + "\0"; }
   id(id: string) { const at = this.#room(16); putId(id, this.#bytes, at); }
+  ids(...ids: (string | undefined)[]) { for (const id of ids) this.option(id, (id) => this.id(id)); }
   option<T>(value: T | undefined | null, write: (value: T) => void) {
     this.u8(value == null ? 0 : 1);
     if (value != null) write(value);
   }
-  done(): Uint8Array<ArrayBuffer> { return this.#bytes.slice(0, this.#length); }
+  /** The numbers, the texts, and how long the texts are. */
+  done(): Uint8Array<ArrayBuffer> {
+    const end = this.#length;
+    if (this.#texts) this.raw(encoder.encode(this.#texts));
+    this.u32(this.#length - end);
+    if (this.#bytes.length <= SPARE_MAX) spare = this.#bytes;
+    return this.#bytes.slice(0, this.#length);
+  }
 }
 
+/** An answer. */
 export class Input {
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  readonly whole: Uint8Array;
+  readonly view: DataView;
   #at = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.whole = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
-  #take(length: number): number { const at = this.#at; this.#at += length; return at; }
-  u8() { return this.#view.getUint8(this.#take(1)); }
-  u16() { return this.#view.getUint16(this.#take(2), true); }
-  u32() { return this.#view.getUint32(this.#take(4), true); }
-  u64() { return this.#view.getBigUint64(this.#take(8), true); }
-  i64() { return this.#view.getBigInt64(this.#take(8), true); }
-  raw(length: number) { const at = this.#take(length); return this.#bytes.subarray(at, at + length); }
+  /** Passes over so many bytes, and tells where they are. */
+  take(length: number): number { const at = this.#at; this.#at += length; return at; }
+  u8() { return this.whole[this.take(1)]!; }
+  u32() { return this.view.getUint32(this.take(4), true); }
+  u64() { return this.view.getBigUint64(this.take(8), true); }
+  /** One of 64 bits that a number holds exactly. */
+  number() { return numberAt(this.view, this.take(8)); }
+  raw(length: number) { const at = this.take(length); return this.whole.subarray(at, at + length); }
   bytes() { return this.raw(this.u32()); }
   text() { return decoder.decode(this.bytes()); }
-  id() { return idText(this.#bytes, this.#take(16)); }
-  option<T>(read: () => T): T | undefined { return this.u8() ? read() : undefined; }
+  id() { return idText(this.whole, this.take(16)); }
+  hash() { return digits(HASH, this.whole, this.take(32)); }
 }
+
+const numberAt = (view: DataView, at: number) => view.getUint32(at, true) + view.getInt32(at + 4, true) * U32_END;
 
 // Ids.
 
-/** A table over bytes. */
-const table = (of: (byte: number) => number) => Uint8Array.from({ length: 256 }, (_, byte) => of(byte));
-/** The codes of a byte's two digits. */
-const HIGH = table((byte) => (byte >> 4).toString(16).charCodeAt(0));
-const LOW = table((byte) => HIGH[(byte & 0xf) << 4]!);
-/** The value of a digit by its code, 16 for anything else. */
-const VALUES = table((code) => {
-  const value = parseInt(String.fromCharCode(code), 16);
-  return value >= 0 ? value : 16;
-});
-
+const DIGITS = "0123456789abcdef";
+/** The codes of a text, but for its digits. */
+const UUID = Array<number>(36).fill(45);
+const HASH = Array<number>(64).fill(0);
+/** The places of the dashes, one bit each. */
+const DASHES = 1 << 8 | 1 << 13 | 1 << 18 | 1 << 23;
 /** The digits in one go: putting a text together piece by piece costs several times as much. */
-function digits(bytes: Uint8Array, at: number, length: number, dashes = 0): string {
-  const codes: number[] = [];
-  for (let index = 0; index < length; index++) {
-    if (dashes >> index & 1) codes.push(45);
-    codes.push(HIGH[bytes[at + index]!]!, LOW[bytes[at + index]!]!);
+function digits(codes: number[], bytes: Uint8Array, at: number, dashes = 0): string {
+  for (let place = 0; place < codes.length; at++) {
+    codes[place++] = DIGITS.charCodeAt(bytes[at]! >> 4);
+    codes[place++] = DIGITS.charCodeAt(bytes[at]! & 15);
+    if (dashes >> place & 1) place++;
   }
   return String.fromCharCode.apply(undefined, codes);
 }
 
-const hex = (bytes: Uint8Array) => digits(bytes, 0, bytes.length);
-/** Dashes stand in front of the bytes 4, 6, 8 and 10. */
-const idText = (bytes: Uint8Array, at: number) => digits(bytes, at, 16, 0b101_0101_0000);
+const idText = (bytes: Uint8Array, at: number) => digits(UUID, bytes, at, DASHES);
 
 /** Writes the 16 bytes of an id. */
 function putId(id: string, bytes: Uint8Array, at: number) {
@@ -98,8 +117,9 @@ function putId(id: string, bytes: Uint8Array, at: number) {
   for (let index = id.startsWith("event:") ? 6 : 0; index < id.length; index++) {
     const code = id.charCodeAt(index);
     if (code === 45) continue;
-    const value = code < 128 ? VALUES[code]! : 16;
-    if (value === 16) count = 32;
+    const isLetter = code > 57;
+    const value = isLetter ? (code | 32) - 87 : code - 48;
+    if (value < (isLetter ? 10 : 0) || value > 15) count = 32;
     const place = at + (count >> 1);
     if (count++ < 32) bytes[place] = count & 1 ? value << 4 : bytes[place]! | value;
   }
@@ -109,7 +129,9 @@ function putId(id: string, bytes: Uint8Array, at: number) {
 /** A new UUIDv7: its ids sort by time, which the store's index likes. */
 export function newId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(Date.now()) << 16n | BigInt(bytes[6]! & 0xf) << 8n | BigInt(bytes[7]!) | 0x7000n);
+  const now = Date.now();
+  for (let at = 0; at < 6; at++) bytes[at] = now / 256 ** (5 - at);
+  bytes[6] = bytes[6]! & 0xf | 0x70;
   bytes[8] = bytes[8]! & 0x3f | 0x80;
   return idText(bytes, 0);
 }
@@ -128,19 +150,16 @@ function putKind(out: Output, type: string | number) {
 }
 
 function putExpected(out: Output, expected: ExpectedVersion = "any") {
-  const tag = { any: 0, noStream: 1, streamExists: 2 }[expected as string];
-  if (tag !== undefined) return out.u8(tag);
+  const tag = ["any", "noStream", "streamExists"].indexOf(expected as string);
+  if (tag >= 0) return out.u8(tag);
   if (!Number.isSafeInteger(expected) || (expected as number) < 0) throw invalid(`${expected} is no expected version`);
   out.u8(3);
-  out.u64(BigInt(expected));
+  out.u32(expected as number);
+  out.u32(expected as number / U32_END);
 }
 
 function putRange(out: Output, range: { from?: bigint | number; to?: bigint | number } | undefined) {
-  out.option(range, ({ from, to }) => { out.u64(BigInt(from ?? 0)); out.u64(to === undefined ? U64_MAX : BigInt(to)); });
-}
-
-function micros(time: Date | number): bigint {
-  return BigInt(Math.round(+time * 1000));
+  out.option(range, ({ from, to }) => { out.u64(from ?? 0); out.u64(to ?? U64_MAX); });
 }
 
 export function putRegion(out: Output, region: Region) {
@@ -162,12 +181,8 @@ export function putRegion(out: Output, region: Region) {
   }
   putRange(out, region.versions);
   putRange(out, region.sequences);
-  out.option(times, ({ from, to }) => {
-    out.i64(from === undefined ? I64_MIN : micros(from));
-    out.i64(to === undefined ? I64_MAX : micros(to));
-  });
-  out.option(region.correlation, (id) => out.id(id));
-  out.option(region.causation, (id) => out.id(id));
+  out.option(times, ({ from = -Infinity, to = Infinity }) => { out.time(from); out.time(to); });
+  out.ids(region.correlation, region.causation);
 }
 
 function putCondition(out: Output, condition: Condition) {
@@ -187,23 +202,26 @@ function json(what: string, value: unknown): string {
   return text;
 }
 
+/** Bytes as they are, all else as JSON. */
+function putContent(out: Output, what: string, value: unknown) {
+  const isRaw = value instanceof Uint8Array;
+  out.u8(isRaw ? 3 : 2);
+  if (isRaw) out.bytes(value); else out.text(json(what, value));
+}
+
 function putEvent(out: Output, event: NewEvent, id: string) {
+  const { payload, metadata } = event;
   out.text(event.entity);
   out.text(event.scope);
   putKind(out, event.type);
-  const { payload, metadata } = event;
-  const isRaw = payload instanceof Uint8Array;
-  out.u8(isRaw ? 3 : 2);
   out.u16(event.payloadVersion ?? 1);
-  if (isRaw) out.bytes(payload); else out.text(payload === undefined ? "null" : json("payload", payload));
-  out.option(id, (id) => out.id(id));
-  out.option(event.correlation, (id) => out.id(id));
-  out.option(event.causation, (id) => out.id(id));
-  out.option(metadata, (data) => data instanceof Uint8Array ? out.bytes(data) : out.text(json("metadata", data)));
+  putContent(out, "payload", payload ?? null);
+  out.id(id);
+  out.ids(event.correlation, event.causation);
+  out.option(metadata, (data) => putContent(out, "metadata", data));
   out.u16(event.flags ?? 0);
   out.option(event.position, ({ lane, depth }) => { out.u32(lane); out.u32(depth); });
   putExpected(out, event.expectedVersion);
-  out.u8(0);
   out.option(event.causedBy, (item) => out.u32(item));
 }
 
@@ -233,47 +251,37 @@ export function groupAnswers(answer: Uint8Array): Uint8Array<ArrayBuffer>[] {
   return answers;
 }
 
-export function getRequest(id: string): Uint8Array<ArrayBuffer> {
+/** A request of a kind, with what is written behind that. */
+export function request(code: number, write: (out: Output) => void = () => {}): Uint8Array<ArrayBuffer> {
   const out = new Output();
-  out.u8(2);
-  out.id(id);
+  out.u8(code);
+  write(out);
   return out.done();
 }
 
-export interface PageRequest {
-  region: Region;
-  isBackward: boolean;
-  after: bigint | undefined;
-  end: bigint | undefined;
-  eventsMax: number;
-  withChain: boolean;
-}
+export const getRequest = (id: string) => request(2, (out) => out.id(id));
+export const headRequest = (entity: string) => request(4, (out) => out.text(entity));
 
-const PAGE_BYTES_MAX = 1 << 20;
-
-export function queryRequest(page: PageRequest): Uint8Array<ArrayBuffer> {
-  const out = new Output();
-  out.u8(3);
-  putRegion(out, page.region);
-  out.u8(+page.isBackward);
-  out.option(page.after, (after) => out.u64(after));
-  out.option(page.end, (end) => out.u64(end));
-  out.u32(page.eventsMax);
-  out.u32(PAGE_BYTES_MAX);
-  out.u8(+page.withChain);
-  return out.done();
-}
-
-export function headRequest(entity: string): Uint8Array<ArrayBuffer> {
-  const out = new Output();
-  out.u8(4);
-  out.text(entity);
-  return out.done();
+/** A page of at most so many events, behind one that was seen, of the moment of the first page. */
+export function queryRequest(
+  region: Region,
+  { direction, withChain }: QueryOptions,
+  after: bigint | undefined,
+  end: bigint | undefined,
+  eventsMax: number,
+): Uint8Array<ArrayBuffer> {
+  return request(3, (out) => {
+    putRegion(out, region);
+    out.u8(+(direction === "backward"));
+    for (const border of [after, end]) out.option(border, (border) => out.u64(border));
+    out.u32(eventsMax);
+    out.u8(+!!withChain);
+  });
 }
 
 /** How a request for a slice of long work begins; the rest is in `keep.ts`. */
 export const JOB = 7;
-export const SYNC_REQUEST = Uint8Array.of(6);
+export const SYNC_REQUEST = request(6);
 
 // Answers.
 
@@ -281,14 +289,8 @@ export const SYNC_REQUEST = Uint8Array.of(6);
 export function open(answer: Uint8Array): Input {
   const input = new Input(answer);
   if (input.u8() === 0) return input;
-  const code = input.text() as ErrorCode;
-  const message = input.text();
-  const fields: Record<string, unknown> = {};
-  for (let left = input.u32(); left > 0; left--) {
-    const name = input.text();
-    const tag = input.u8();
-    fields[name] = tag === 2 ? input.text() : tag === 1 ? input.u64() : Number(input.u64());
-  }
+  const [code, message, fields] = JSON.parse(input.text()) as [ErrorCode, string, Record<string, unknown>?];
+  if (fields?.sequence !== undefined) fields.sequence = BigInt(fields.sequence as number);
   throw new AnnalsError(code, message, fields);
 }
 
@@ -296,9 +298,7 @@ export function open(answer: Uint8Array): Input {
 export function failureBytes({ code, message }: AnnalsError): Uint8Array<ArrayBuffer> {
   const out = new Output();
   out.u8(1);
-  out.text(code);
-  out.text(message);
-  out.u32(0);
+  out.bytes(encoder.encode(JSON.stringify([code, message])));
   return out.done();
 }
 
@@ -309,84 +309,69 @@ export function failure(thrown: unknown): unknown {
 }
 
 export function readReceipts(input: Input): Receipt[] {
-  return Array.from({ length: input.u32() }, () => {
-    const receipt = {
-      id: input.id(), sequence: input.u64(), version: Number(input.u64()), hash: hex(input.raw(32)),
-      time: Number(input.i64()) / 1000, durable: false,
-    };
-    input.raw(12);
-    receipt.durable = input.u8() === 1;
-    return receipt;
-  });
+  return Array.from({ length: input.u32() }, () => ({
+    id: input.id(), sequence: input.u64(), version: input.number(), hash: input.hash(),
+    time: input.number() / 1000, durable: input.u8() === 1,
+  }));
 }
 
 const FORMATS = [, "postcard", "json", "raw"] as const;
 
-function readMetadata(bytes: Uint8Array): Record<string, unknown> | Uint8Array {
-  if (bytes[0] === 0x7b) {
-    try { return JSON.parse(decoder.decode(bytes)); } catch { /* bytes that begin like an object */ }
-  }
-  return bytes.slice();
-}
+/** What of an event's parts there is, as `src/answer.rs` says it. */
+const enum Has { Name = 1, Correlation = 2, Causation = 4, Admission = 8, Metadata = 16, Payload = 32, Erased = 64, Chain = 128 }
 
-/** The value of a payload. One that says that it is JSON, and is not, must not keep others from being read. */
-function readPayload(bytes: Uint8Array, format: StoredEvent["payloadFormat"]): unknown {
-  if (format === "json") {
-    try { return JSON.parse(decoder.decode(bytes)); } catch { /* as it is, then */ }
-  }
-  return bytes.slice();
-}
-
-function readEvent(input: Input, names: Map<number, string>): StoredEvent {
-  const sequence = input.u64();
-  const version = Number(input.u64());
-  const id = input.id();
-  const correlation = input.id();
-  const causation = input.option(() => input.id());
-  const time = Number(input.i64()) / 1000;
-  input.raw(12);
-  const position = { lane: input.u32(), depth: input.u32() };
-  const kind = input.u16();
-  const flags = input.u16();
-  const entity = input.text();
-  const scope = input.text();
-  const admission = input.option(() => input.u8() === 0
-    ? { gates: Array.from({ length: input.u32() }, () => input.text()) }
-    : { reason: input.text(), justification: input.text() });
-  const metadata = input.option(() => readMetadata(input.bytes()));
-  const payloadFormat = FORMATS[input.u8()]!;
-  const payloadVersion = input.u16();
-  const bytes = input.option(() => input.bytes());
-  const event: StoredEvent = {
-    id, entity, scope, type: names.get(kind) ?? kind, kind, sequence, version, time,
-    payload: bytes && readPayload(bytes, payloadFormat),
-    payloadFormat, payloadVersion, correlation, flags, position,
-  };
-  const erased = input.option(() => hex(input.raw(32)));
-  const chain = input.option(() => ({ previousHash: hex(input.raw(32)), hash: hex(input.raw(32)) }));
-  if (erased) event.erased = erased;
-  if (chain) event.chain = chain;
-  if (causation) event.causation = causation;
-  if (metadata) event.metadata = metadata;
-  if (admission) event.admission = admission;
-  return event;
+/** The value of JSON. What says that it is, and is not, must not keep others from being read. */
+function valueOf(content: string | Uint8Array, isJson: boolean): unknown {
+  const isText = typeof content === "string";
+  try {
+    if (isJson) return JSON.parse(isText ? content : decoder.decode(content));
+  } catch { /* as it is, then */ }
+  return isText ? encoder.encode(content) : content.slice();
 }
 
 function readEvents(input: Input): StoredEvent[] {
-  const names = new Map<number, string>();
-  for (let left = input.u32(); left > 0; left--) names.set(input.u16(), input.text());
-  return Array.from({ length: input.u32() }, () => readEvent(input, names));
+  const count = input.u32();
+  const texts = input.text();
+  let place = input.u32();
+  // Parsed, for a piece of a text would keep all of it in memory.
+  const [kinds, ...names] = JSON.parse(texts.slice(0, place)) as [[number, string][], ...string[]];
+  const types = new Map(kinds);
+  let name = -2;
+  const { view } = input;
+  /** A piece of the texts or bytes: which one, the lowest bit says. */
+  const content = () => {
+    const length = input.u32();
+    return length & 1 ? texts.slice(place, place += length >>> 1) : input.raw(length >>> 1);
+  };
+  return Array.from({ length: count }, () => {
+    const at = input.take(56);
+    const has = view.getUint8(at + 55);
+    const id = idText(input.whole, at + 16);
+    const kind = view.getUint16(at + 48, true);
+    const payloadFormat = FORMATS[view.getUint8(at + 54)]!;
+    if (has & Has.Name) name += 2;
+    const event: StoredEvent = {
+      id, entity: names[name]!, scope: names[name + 1]!, type: types.get(kind) ?? kind, kind,
+      sequence: view.getBigUint64(at, true), version: numberAt(view, at + 8), time: numberAt(view, at + 32) / 1000,
+      payload: undefined, payloadFormat, payloadVersion: view.getUint16(at + 52, true),
+      correlation: has & Has.Correlation ? input.id() : id, flags: view.getUint16(at + 50, true),
+      position: { lane: view.getUint32(at + 40, true), depth: view.getUint32(at + 44, true) },
+    };
+    if (has & Has.Causation) event.causation = input.id();
+    if (has & Has.Admission) event.admission = valueOf(content(), true) as NonNullable<StoredEvent["admission"]>;
+    if (has & Has.Metadata) {
+      const metadata = content();
+      event.metadata = valueOf(metadata, typeof metadata === "string") as Record<string, unknown> | Uint8Array;
+    }
+    if (has & Has.Payload) event.payload = valueOf(content(), payloadFormat === "json");
+    if (has & Has.Erased) event.erased = input.hash();
+    if (has & Has.Chain) event.chain = { previousHash: input.hash(), hash: input.hash() };
+    return event;
+  });
 }
 
 /** The event, or none: that an id is unknown is no failure. */
-export function readEventAnswer(answer: Uint8Array): StoredEvent | undefined {
-  try {
-    return readEvents(open(answer))[0];
-  } catch (error) {
-    if (error instanceof AnnalsError && error.code === "NotFound") return undefined;
-    throw error;
-  }
-}
+export const readEventAnswer = (answer: Uint8Array): StoredEvent | undefined => readEvents(open(answer))[0];
 
 export interface Page { isDone: boolean; end: bigint; events: StoredEvent[] }
 
@@ -397,9 +382,5 @@ export function readPage(answer: Uint8Array): Page {
 
 export function readHead(answer: Uint8Array): number | undefined {
   const input = open(answer);
-  return input.option(() => Number(input.u64()));
-}
-
-export function check(answer: Uint8Array) {
-  open(answer);
+  return input.u8() ? input.number() : undefined;
 }
