@@ -4,7 +4,7 @@
 //! It publishes nothing and changes no file of the repository. A check whose tool is not there is
 //! skipped and says how to get it; what is left for a person is said at the end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -36,6 +36,7 @@ struct Check {
 
 const CHECKS: &[Check] = &[
     Check { name: "clean", about: "everything is committed", run: clean },
+    Check { name: "locks", about: "the lock file of every workspace fits", run: locks },
     Check {
         name: "changelog",
         about: "the changelog has a section of this version",
@@ -93,6 +94,26 @@ fn clean(context: &Context) -> Result<Ending> {
         0 => Ending::Passed,
         files => Ending::Failed(format!("{files} files are not committed")),
     })
+}
+
+fn locks(context: &Context) -> Result<Ending> {
+    // A dependency of a crate is one of the other workspaces too, which no build of this one looks at.
+    let files = capture(git(context).args(["ls-files", "--", "Cargo.lock", "*/Cargo.lock"]))?;
+    for file in files.lines() {
+        let manifest = Path::new(file).with_file_name("Cargo.toml");
+        let mut metadata = cargo();
+        metadata.current_dir(context.root()).args([
+            "metadata",
+            "--locked",
+            "--format-version",
+            "1",
+        ]);
+        if capture(metadata.arg("--manifest-path").arg(&manifest)).is_err() {
+            let remedy = format!("cargo update --workspace --manifest-path {}", manifest.display());
+            return Ok(Ending::Failed(format!("{file} does not fit: `{remedy}`, and commit it")));
+        }
+    }
+    Ok(Ending::Passed)
 }
 
 fn changelog(context: &Context) -> Result<Ending> {
@@ -262,7 +283,7 @@ mod tests {
 
     #[test]
     fn every_crate_that_may_be_published_is_and_each_comes_behind_what_it_needs() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
         let metadata = capture(cargo().current_dir(root).args([
             "metadata",
             "--format-version",
