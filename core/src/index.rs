@@ -97,6 +97,18 @@ pub(crate) trait SegmentIndex {
     fn ordinal_from(&mut self, sequence: Sequence) -> Result<Ordinal, Self::Error>;
     fn postings(&mut self, key: PostingKey) -> Result<Option<PostingList>, Self::Error>;
     fn posting(&mut self, list: &PostingList, index: u32) -> Result<Ordinal, Self::Error>;
+    /// Appends a part of a list.
+    fn postings_in(
+        &mut self,
+        list: &PostingList,
+        part: Range<u32>,
+        out: &mut Vec<Ordinal>,
+    ) -> Result<(), Self::Error> {
+        for index in part {
+            out.push(self.posting(list, index)?);
+        }
+        Ok(())
+    }
     /// The ordinals that may carry `id`: all that do, rarely one that does not.
     fn candidates_of_id(
         &mut self,

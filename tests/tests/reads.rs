@@ -166,3 +166,35 @@ fn a_query_goes_on_where_the_index_is_damaged_under_it() {
     assert_eq!(rest.collect::<Vec<_>>(), (20..EVENTS as u64 / 20).collect::<Vec<_>>());
     assert_eq!(reader.diagnostics().index_damages.len(), 1);
 }
+
+#[test]
+fn b18_each_of_more_kinds_than_an_index_remembers_is_found_by_scope() {
+    const KINDS: u16 = 600;
+    let mut log = open_with(&MemoryStorage::new(), 1, LogConfig::default());
+    let kind = |number: u16| EventKind::new(1, number + 1);
+    for round in 0..8_u16 {
+        let items = (0..KINDS).map(|number| {
+            let scope = if (number + round) % 2 == 0 { "even" } else { "odd" };
+            let at = Coordinate::new(format!("order:{round}"), scope).unwrap();
+            Append::new(at, kind(number), Payload::raw(number.to_le_bytes()))
+        });
+        log.append_batch(&items.collect::<annals_core::Batch>()).unwrap();
+    }
+    let found = |log: &MemoryLog, number: u16, scope: &str| -> Vec<u64> {
+        let region = annals_core::Region::all().scope(scope).kind(kind(number));
+        log.reader().query(&region).map(|event| event.unwrap().sequence().get()).collect()
+    };
+    let answers = |log: &MemoryLog| -> Vec<Vec<u64>> {
+        let both = (0..KINDS).flat_map(|number| [(number, "even"), (number, "odd")]);
+        both.map(|(number, scope)| found(log, number, scope)).collect()
+    };
+    let growing = answers(&log);
+    for (at, found) in growing.iter().enumerate() {
+        let (number, odd) = (at as u64 / 2, at as u64 % 2);
+        let rounds = (0..8).filter(|round| (number + round) % 2 == odd);
+        let expected: Vec<u64> = rounds.map(|round| round * u64::from(KINDS) + number).collect();
+        assert_eq!(*found, expected, "kind {number}");
+    }
+    log.seal().unwrap();
+    assert_eq!(answers(&log), growing, "the sealed index says the same");
+}

@@ -71,26 +71,24 @@ pub struct RecordRef<'a> {
 impl<'a> RecordRef<'a> {
     /// Takes the record at the start of `bytes` apart, its CRC unchecked: for bytes that a
     /// frame's CRC already vouches for.
-    #[inline]
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Fault> {
-        let (Some(len), Some(header_len), Some(&state)) =
-            (read_u32(bytes, 4), read_u16(bytes, 8), bytes.get(10))
-        else {
-            return Err(Fault::new(0, "a record of 11 bytes at least", "the end of the bytes"));
-        };
-        let total = usize_of(len).checked_add(COUNTED_FROM).filter(|total| *total <= bytes.len());
-        let Some(total) = total else {
-            return Err(Fault::new(4, "a record within its frame", format!("a length of {len}")));
-        };
-        let content_at = RECORD_PREFIX_LEN + usize::from(header_len);
-        let Some(content) = bytes.get(content_at..total) else {
-            let found = format!("a header of {header_len} in a record of {len}");
-            return Err(Fault::new(8, "a header within its record", found));
-        };
-        let Some(state) = RecordState::from_byte(state) else {
-            return Err(Fault::new(10, "a record state of 0, 1 or 2", format!("{state}")));
-        };
-        Ok(RecordRef { state, header: &bytes[RECORD_PREFIX_LEN..content_at], content, len: total })
+        RecordRef::split(bytes).ok_or_else(|| misshapen(bytes))
+    }
+
+    /// `None` where that is no record; [`misshapen`] says why. Part of its callers, because to hand a
+    /// record over in memory takes as long as to split it.
+    #[inline(always)]
+    fn split(bytes: &'a [u8]) -> Option<Self> {
+        let total = usize_of(read_u32(bytes, 4)?).checked_add(COUNTED_FROM)?;
+        let content_at = RECORD_PREFIX_LEN + usize::from(read_u16(bytes, 8)?);
+        let state = RecordState::from_byte(*bytes.get(10)?)?;
+        let content = bytes.get(content_at..total)?;
+        Some(RecordRef {
+            state,
+            header: &bytes[RECORD_PREFIX_LEN..content_at],
+            content,
+            len: total,
+        })
     }
 
     /// Takes the record at the start of `bytes` apart and checks its CRC.
@@ -99,19 +97,12 @@ impl<'a> RecordRef<'a> {
     }
 
     /// As [`parse_checked`](RecordRef::parse_checked), with the CRC of the segment's salt.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse_behind(bytes: &'a [u8], salt: &Crc32) -> Result<Self, Fault> {
-        let record = RecordRef::parse(bytes)?;
+        let Some(record) = RecordRef::split(bytes) else { return Err(misshapen(bytes)) };
         let expected = read_u32(bytes, 0).unwrap_or_default();
         let found = salt.and(&bytes[4..record.len]);
-        if found != expected {
-            return Err(Fault::new(
-                0,
-                format!("a record with crc32 {expected:08x}"),
-                format!("{found:08x}"),
-            ));
-        }
-        Ok(record)
+        if found == expected { Ok(record) } else { Err(wrong_crc(expected, found)) }
     }
 
     /// The hash of metadata and payload: computed, or the stored one of an erased record.
@@ -140,6 +131,30 @@ impl<'a> RecordRef<'a> {
     pub fn event_hash(&self) -> Result<Hash, Fault> {
         Ok(chain::event_hash(self.header, &self.content_hash()?))
     }
+}
+
+/// Why bytes are no record.
+#[cold]
+fn misshapen(bytes: &[u8]) -> Fault {
+    let (Some(len), Some(header_len), Some(&state)) =
+        (read_u32(bytes, 4), read_u16(bytes, 8), bytes.get(10))
+    else {
+        return Fault::new(0, "a record of 11 bytes at least", "the end of the bytes");
+    };
+    let total = usize_of(len).checked_add(COUNTED_FROM).filter(|total| *total <= bytes.len());
+    let Some(total) = total else {
+        return Fault::new(4, "a record within its frame", format!("a length of {len}"));
+    };
+    if RECORD_PREFIX_LEN + usize::from(header_len) > total {
+        let found = format!("a header of {header_len} in a record of {len}");
+        return Fault::new(8, "a header within its record", found);
+    }
+    Fault::new(10, "a record state of 0, 1 or 2", format!("{state}"))
+}
+
+#[cold]
+fn wrong_crc(expected: u32, found: u32) -> Fault {
+    Fault::new(0, format!("a record with crc32 {expected:08x}"), format!("{found:08x}"))
 }
 
 /// Writes a record around a header and a content that the caller appends to `out`.

@@ -98,7 +98,12 @@ pub(crate) struct SealedIndex<'a, P> {
     directory: &'a Directory,
     hasher: KeyHasher,
     held: [Held; Column::COUNT],
+    /// Kinds that were looked up, by their numbers, of the first [`KINDS_KNOWN_MAX`].
+    kinds: Vec<Option<EventKind>>,
 }
+
+/// A walk over events asks for their kinds again and again; few stores have more.
+const KINDS_KNOWN_MAX: usize = 256;
 
 /// Reads and checks the directory of an index block.
 pub(crate) fn directory<P: PageSource>(source: &P) -> Result<Directory, IndexError> {
@@ -109,7 +114,13 @@ pub(crate) fn directory<P: PageSource>(source: &P) -> Result<Directory, IndexErr
 
 impl<'a, P: PageSource> SealedIndex<'a, P> {
     pub(crate) fn new(source: &'a P, directory: &'a Directory, hasher: KeyHasher) -> Self {
-        SealedIndex { source, directory, hasher, held: [const { None }; Column::COUNT] }
+        SealedIndex {
+            source,
+            directory,
+            hasher,
+            held: [const { None }; Column::COUNT],
+            kinds: Vec::new(),
+        }
     }
 
     /// Whether the index was made anew because the one in the file is damaged. Places and numbers
@@ -203,13 +214,11 @@ impl<'a, P: PageSource> SealedIndex<'a, P> {
         u32::try_from(value).map_err(|_| self.damaged(column, "a number above 32 bits"))
     }
 
-    /// An ordinal of this segment.
-    fn ordinal(&mut self, column: Column, index: u32) -> Result<Ordinal, IndexError> {
-        let ordinal = self.small(column, index)?;
-        if ordinal < self.directory.ordinals {
-            Ok(ordinal)
-        } else {
-            Err(self.damaged(column, "an ordinal behind the last"))
+    /// A column's value as an ordinal of this segment.
+    fn ordinal(&self, column: Column, value: u64) -> Result<Ordinal, IndexError> {
+        match u32::try_from(value) {
+            Ok(ordinal) if ordinal < self.directory.ordinals => Ok(ordinal),
+            _ => Err(self.damaged(column, "an ordinal behind the last")),
         }
     }
 
@@ -426,7 +435,16 @@ impl<P: PageSource> SegmentIndex for SealedIndex<'_, P> {
 
     fn kind_at(&mut self, ordinal: Ordinal) -> Result<EventKind, IndexError> {
         let index = self.small(Column::KindIndexes, ordinal)?;
-        self.kind(index)
+        let at = usize_of(index);
+        if let Some(Some(kind)) = self.kinds.get(at) {
+            return Ok(*kind);
+        }
+        let kind = self.kind(index)?;
+        if at < KINDS_KNOWN_MAX {
+            self.kinds.resize(self.kinds.len().max(at + 1), None);
+            self.kinds[at] = Some(kind);
+        }
+        Ok(kind)
     }
 
     fn time_us_at(&mut self, ordinal: Ordinal) -> Result<i64, IndexError> {
@@ -524,14 +542,26 @@ impl<P: PageSource> SegmentIndex for SealedIndex<'_, P> {
     }
 
     fn posting(&mut self, list: &PostingList, index: u32) -> Result<Ordinal, IndexError> {
-        let column = match list.of {
-            ListOf::Entity(_) => Column::EntityPostings,
-            ListOf::Scope(_) => Column::ScopePostings,
-            ListOf::Kind(_) => Column::KindPostings,
-            ListOf::Correlation(_) => Column::CorrelationPostings,
-            ListOf::Causation(_) => Column::CausationPostings,
-        };
-        self.ordinal(column, list.start.saturating_add(index))
+        let value = self.value(column_of(list), list.start.saturating_add(index))?;
+        self.ordinal(column_of(list), value)
+    }
+
+    fn postings_in(
+        &mut self,
+        list: &PostingList,
+        part: Range<u32>,
+        out: &mut Vec<Ordinal>,
+    ) -> Result<(), IndexError> {
+        let column = column_of(list);
+        let (start, end) =
+            (list.start.saturating_add(part.start), list.start.saturating_add(part.end));
+        let mut values = Vec::with_capacity(part.len());
+        self.values(column, start..end, &mut values)?;
+        out.reserve(values.len());
+        for value in values {
+            out.push(self.ordinal(column, value)?);
+        }
+        Ok(())
     }
 
     fn candidates_of_id(
@@ -554,6 +584,16 @@ impl<P: PageSource> SegmentIndex for SealedIndex<'_, P> {
             }
         }
         Ok(())
+    }
+}
+
+fn column_of(list: &PostingList) -> Column {
+    match list.of {
+        ListOf::Entity(_) => Column::EntityPostings,
+        ListOf::Scope(_) => Column::ScopePostings,
+        ListOf::Kind(_) => Column::KindPostings,
+        ListOf::Correlation(_) => Column::CorrelationPostings,
+        ListOf::Causation(_) => Column::CausationPostings,
     }
 }
 

@@ -270,9 +270,7 @@ impl Driver {
                 Direction::Forward => low..high.min(low.saturating_add(take)),
                 Direction::Backward => low.max(high.saturating_sub(take))..high,
             };
-            for at in part.clone() {
-                found.push(index.posting(list, at)?);
-            }
+            index.postings_in(list, part.clone(), &mut found)?;
             // A list that was cut speaks only for the range up to its last element taken.
             match direction {
                 Direction::Forward if part.end < high => {

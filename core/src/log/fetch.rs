@@ -67,7 +67,7 @@ impl Span {
     }
 
     /// The event at a place that was loaded. Its fault counts from the record's start.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn event(&self, place: &Place) -> Result<EventRef<'_>, Fault> {
         EventRef::new(self.record(place)?, place.sequence)
     }
@@ -93,7 +93,7 @@ impl Span {
         Ok(&self.buffer[from..from + len])
     }
 
-    #[inline]
+    #[inline(always)]
     fn record(&self, place: &Place) -> Result<RecordRef<'_>, Fault> {
         let from = usize::try_from(place.offset - self.start).unwrap_or(usize::MAX);
         let bytes = self.buffer[..self.len].get(from..).unwrap_or_default();

@@ -64,17 +64,13 @@ impl Coordinate {
         let mut buffer = [0; SHORT];
         let len = entity.len() + 1 + scope.len();
         let Some(joined) = buffer.get_mut(..len) else {
-            let names = (core::str::from_utf8(entity), core::str::from_utf8(scope));
-            return match names {
-                (Ok(entity), Ok(scope)) => Some(Self::join(entity, scope)),
-                _ => None,
-            };
+            return Some(Self::join(text_of(entity)?, text_of(scope)?));
         };
         joined[..entity.len()].copy_from_slice(entity);
         joined[entity.len()] = b'@';
         joined[entity.len() + 1..].copy_from_slice(scope);
         // A border between two names is one between characters: the byte there is ASCII.
-        let text = core::str::from_utf8(joined).ok()?;
+        let text = text_of(joined)?;
         Some(Self { text: text.into(), entity_len: u16::try_from(entity.len()).ok()? })
     }
 
@@ -191,6 +187,16 @@ pub(crate) fn check_part(
     }
 }
 
+/// The text that a name's bytes are, if they are any. Nearly all are ASCII, and to see that takes a
+/// third of the time that reading short UTF-8 does.
+#[inline]
+pub(crate) fn text_of(bytes: &[u8]) -> Option<&str> {
+    match ascii::AsciiStr::from_ascii(bytes) {
+        Ok(text) => Some(text.as_str()),
+        Err(_) => core::str::from_utf8(bytes).ok(),
+    }
+}
+
 /// Whether there are only printable ASCII characters: eight bytes at a time, since nearly all
 /// names are plain and every event that is read has two of them.
 #[inline]
@@ -232,6 +238,14 @@ mod tests {
                 }
                 bytes[at] = b'~';
             }
+        }
+    }
+
+    #[test]
+    fn the_text_of_a_name_is_what_reading_utf_8_gives() {
+        for bytes in [&b""[..], b"order:5", b"\x7F\0", "stra\u{df}e".as_bytes(), b"\xFF", b"a\xC3"]
+        {
+            assert_eq!(text_of(bytes), core::str::from_utf8(bytes).ok(), "{bytes:?}");
         }
     }
 

@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use super::{ADMISSION_BYPASS, ADMISSION_GATES, VARINT_LEN_MAX};
 use crate::model::admission::{Admission, check_gate_name};
 use crate::model::clock::Hlc;
-use crate::model::coordinate::{Coordinate, check_part, is_plain};
+use crate::model::coordinate::{Coordinate, check_part, is_plain, text_of};
 use crate::model::flags::EventFlags;
 use crate::model::hash::Hash;
 use crate::model::header::EventHeader;
@@ -51,7 +51,7 @@ struct Name<'a>(&'a [u8]);
 
 impl<'a> Name<'a> {
     fn text(self) -> &'a str {
-        core::str::from_utf8(self.0).expect("names were checked when read")
+        text_of(self.0).expect("names were checked when read")
     }
 }
 
