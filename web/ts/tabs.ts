@@ -125,7 +125,6 @@ export class Tabs {
     const { port } = broker;
     const { name } = this.#options;
     const useBroadcast = () => {
-      clearTimeout(timer);
       if (this.role === "waiting" && this.#stopAsking === stop) {
         stop();
         this.#askByBroadcast();
@@ -187,7 +186,7 @@ export class Tabs {
     } catch (error) {
       if (stay.aborted) return;
       lead.abort();
-      if (error instanceof DOMException && error.name === "AbortError") {
+      if ((error as Error).name === "AbortError") {
         // Taken by another tab, which has announced itself or soon will.
         this.role = "waiting";
         this.#find();
@@ -240,8 +239,6 @@ export class Tabs {
             return this.#session.attach(port1, leader);
           case "failed":
             return reject(asError(message[1]));
-          case "fatal":
-            return reject(new AnnalsError("Internal", message[1]));
         }
       };
     });

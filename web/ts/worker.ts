@@ -28,8 +28,8 @@ export interface Start {
   broker: MessagePort | undefined;
 }
 
-/** What the worker tells its tab. A failure is the bytes of one, or a code and a message. */
-export type FromWorker = ["ready"] | ["failed", Uint8Array | [string, string]] | ["fatal", string] | ["closed"];
+/** What the worker tells its tab. A failure, to open or to go on, is the bytes of one, or a code and a message. */
+export type FromWorker = ["ready"] | ["failed", Uint8Array | [string, string]] | ["closed"];
 
 /** How long, in milliseconds, a worker of a tab that was closed while busy may keep the files. */
 const BUSY_TIMEOUT = 8_000;
@@ -102,7 +102,7 @@ async function start(start: Start) {
   const { epoch, storage, leader } = start;
   const welcome = { epoch, storage, ...(leader === undefined ? {} : { leader }) };
   server = new Server(engine, welcome, start.isRelaxed, jobsFrom(jobsOf(start.wasm), first), soonByMessage(), (error) => {
-    tell(["fatal", String(error)]);
+    tell(["failed", ["Internal", String(error)]]);
     close();
   });
   serveTabs(start, server);
