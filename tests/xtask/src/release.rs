@@ -160,16 +160,16 @@ fn deny(context: &Context) -> Result<Ending> {
     if capture(cargo().args(["deny", "--version"])).is_err() {
         return Ok(missing("cargo-deny", "cargo install cargo-deny --locked"));
     }
-    let deny = |checks: &[&str]| {
+    let deny = |options: &[&str], checks: &[&str]| {
         let mut command = cargo();
-        command.current_dir(context.root()).args(["deny", "--locked", "check"]).args(checks);
-        run_command(&mut command)
+        command.current_dir(context.root()).args(["deny", "--locked"]).args(options);
+        run_command(command.arg("check").args(checks))
     };
-    deny(&["bans", "licenses", "sources"])?;
+    deny(&[], &["bans", "licenses", "sources"])?;
     // Where the database of advisories can't be fetched, the last copy of it still tells most.
-    if let Err(error) = deny(&["advisories"]) {
+    if let Err(error) = deny(&[], &["advisories"]) {
         println!("With the copy that is here, if there is one:");
-        deny(&["advisories", "--disable-fetch"]).map_err(|_| error)?;
+        deny(&["--offline"], &["advisories"]).map_err(|_| error)?;
     }
     Ok(Ending::Passed)
 }
