@@ -108,6 +108,7 @@ mod graph;
 mod index;
 mod log;
 mod model;
+mod order;
 mod policy;
 mod projection;
 mod storage;

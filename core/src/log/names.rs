@@ -13,6 +13,7 @@ use crate::log::reader::Reader;
 use crate::log::segments::Segment;
 use crate::log::writer::Log;
 use crate::model::{EventKind, LimitError};
+use crate::order::ascending;
 use crate::storage::Storage;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -232,7 +233,7 @@ impl<S: Storage, H: Host> Log<S, H> {
         let mut taken = self.reader.kinds_in_use()?;
         taken.extend(self.group.events.iter().map(|event| event.kind));
         taken.extend(self.shared.names.read().by_kind.iter().map(|(kind, _)| *kind));
-        taken.sort_unstable();
+        let mut taken = ascending(taken);
         taken.dedup();
         let all = (1..=0xF).flat_map(|category| TYPE_IDS.map(move |id| (category, id)));
         let kinds = all.filter_map(|(category, id)| EventKind::try_new(category, id).ok());

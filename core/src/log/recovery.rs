@@ -19,6 +19,7 @@ use crate::log::source::FileSource;
 use crate::log::{Corruption, StoreError};
 use crate::model::wire::decode_header;
 use crate::model::{Hash, Hlc, Sequence};
+use crate::order::{ascending, by_key};
 use crate::storage::{FileId, FileKind, Storage, StorageFile};
 use crate::sync::RwLock;
 use alloc::format;
@@ -137,7 +138,7 @@ pub(crate) fn recover_listed<S: Storage>(
     check_store_ids(&found)?;
     let store_id = found.first().map(|segment| segment.header.store_id);
     half_made.extend(settle_compactions(&mut found)?);
-    found.sort_unstable_by_key(|segment| (segment.header.base_sequence, segment.id));
+    let mut found = by_key(found, |segment| (segment.header.base_sequence, segment.id));
     check_order(&found)?;
     if access == Access::Write {
         make_outputs_sure(storage, &found, &half_made, &hasher_of)?;
@@ -332,7 +333,7 @@ fn settle_compactions<S: Storage>(found: &mut Vec<Found<S>>) -> Result<Vec<FileI
             }
         }
     }
-    gone.sort_unstable();
+    let mut gone = ascending(gone);
     gone.dedup();
     found.retain(|segment| !gone.contains(&segment.id));
     Ok(gone)

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::kind::EventKind;
 use super::numbers::{Sequence, Version};
+use crate::order::ascending;
 
 /// Which entities a region takes in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -58,8 +59,7 @@ pub enum KindFilter {
 impl KindFilter {
     /// Any of these kinds.
     pub(crate) fn set(kinds: impl IntoIterator<Item = EventKind>) -> Self {
-        let mut kinds: Vec<_> = kinds.into_iter().collect();
-        kinds.sort_unstable();
+        let mut kinds = ascending(kinds);
         kinds.dedup();
         Self::Set(kinds)
     }
@@ -75,8 +75,7 @@ impl KindFilter {
 }
 
 fn deserialize_set<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<EventKind>, D::Error> {
-    let mut kinds = Vec::deserialize(deserializer)?;
-    kinds.sort_unstable();
+    let mut kinds = ascending(Vec::deserialize(deserializer)?);
     kinds.dedup();
     Ok(kinds)
 }

@@ -8,9 +8,9 @@ use crate::format::index_block::{Column, IndexBlockWriter};
 use crate::format::usize_of;
 use crate::index::Ordinal;
 use crate::model::EventId;
+use crate::order::sort_numbers;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 use hashbrown::HashMap;
 use xorf::{BinaryFuse8, DmaSerializable};
 
@@ -181,11 +181,6 @@ impl SortedNames {
         }
         SortedNames { order, rank }
     }
-}
-
-/// Sorts numbers by what they stand for. A sort is large: one, compiled once, serves all.
-fn sort_numbers(numbers: &mut [u32], compare: &dyn Fn(u32, u32) -> Ordering) {
-    numbers.sort_unstable_by(|one, other| compare(*one, *other));
 }
 
 fn encode_postings<'a>(

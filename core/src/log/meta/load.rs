@@ -15,6 +15,7 @@ use crate::log::names::KindNames;
 use crate::log::recovery::{Access, Recovery, Tail, TornTail};
 use crate::log::source::FileSource;
 use crate::log::{Corruption, StoreError};
+use crate::order::ascending;
 use crate::storage::{FileId, FileKind, Storage, StorageErrorKind, StorageFile};
 use alloc::string::ToString;
 use alloc::vec;
@@ -67,8 +68,7 @@ pub(crate) fn load<S: Storage>(
     report: &mut Recovery,
 ) -> Result<LoadedMeta<S>, StoreError> {
     let files = storage.list()?.into_iter().filter(|id| id.kind == FileKind::Meta);
-    let mut ids: Vec<FileId> = files.filter(|id| !hidden.hides(*id)).collect();
-    ids.sort_unstable();
+    let ids = ascending(files.filter(|id| !hidden.hides(*id)));
     let mut loaded = LoadedMeta {
         store_id,
         values: Values::default(),
