@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
 import { inspectorEntry, inspectorPage } from "./inspector.mjs";
+import { trapAtOnce } from "./panics.mjs";
 import { splitWasm } from "./split.mjs";
 import { wasmEnvironment } from "./toolchain.mjs";
 
@@ -20,7 +21,7 @@ const pkg = join(web, "pkg");
 const WASM = { first: "annals.wasm", second: "annals-jobs.wasm" };
 
 /** Bytes, gzipped. The wasm and the worker are loaded by the tab that leads, the client by each. */
-const LIMITS = { "annals.wasm": 217_500, "annals-jobs.wasm": 90_500, "worker.js": 10_000, "broker.js": 1_000, "client (index.js)": 8_000, "client, seldom": 3_000, "inspector.js": 70_000 };
+const LIMITS = { "annals.wasm": 208_500, "annals-jobs.wasm": 88_500, "worker.js": 10_000, "broker.js": 1_000, "client (index.js)": 8_000, "client, seldom": 3_000, "inspector.js": 70_000 };
 
 /**
  * What is loaded for long work: what these exports lead to, and what is behind `dyn Work`, which only they make. The
@@ -49,7 +50,11 @@ function buildWasm() {
   const bindgen = ["--target", "web", "--omit-default-module-path", "--out-dir", pkg, built];
   run("wasm-bindgen", bindgen, { env });
   const whole = join(pkg, "whole.wasm");
-  wasmOpt(join(pkg, "annals_web_bg.wasm"), whole, ["-g"]);
+  const bound = join(pkg, "annals_web_bg.wasm");
+  const quiet = trapAtOnce(readFileSync(bound));
+  console.log(`panics: ${quiet.functions} functions and ${quiet.places} places in the source left out`);
+  writeFileSync(bound, quiet.bytes);
+  wasmOpt(bound, whole, ["-g"]);
   const { functions, ...parts } = splitWasm(readFileSync(whole), JOBS);
   console.log(`functions: ${functions.first} first, ${functions.second} for long work, which calls ${functions.shared} of the first`);
   for (const [part, name] of Object.entries(WASM)) {
@@ -62,7 +67,7 @@ function buildWasm() {
 function wasmOpt(from, to, options) {
   const features = WASM_FEATURES.map((feature) => `--enable-${feature}`);
   const program = join(web, "node_modules/binaryen/bin/wasm-opt");
-  run(process.execPath, [program, "-Os", ...options, ...features, from, "-o", to]);
+  run(process.execPath, [program, "-Os", "--converge", ...options, ...features, from, "-o", to]);
 }
 
 /** Panics name the file that they come from: not as it is called on this machine. */
