@@ -198,6 +198,11 @@ pub trait StorageFile {
         self.read_committed_at(buf, offset)
     }
 
+    /// How many bytes between two that are wanted are sooner read than left out by a second read.
+    fn read_gap(&self) -> u64 {
+        4 * 1024
+    }
+
     /// Writes all of `buf` at `offset`, growing the file where needed; an empty `buf` changes
     /// nothing.
     ///
@@ -266,6 +271,10 @@ macro_rules! forward_through_pointer {
 
             fn read_sealed_at(&self, buf: &mut [u8], offset: u64) -> Result<(), StorageError> {
                 (**self).read_sealed_at(buf, offset)
+            }
+
+            fn read_gap(&self) -> u64 {
+                (**self).read_gap()
             }
 
             fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<(), StorageError> {

@@ -15,19 +15,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const NOTED: EventKind = EventKind::new(1, 1);
 
 /// Files in memory that count how often they are read.
+#[derive(Default)]
 struct Counting {
     files: MemoryStorage,
     reads: Arc<AtomicU64>,
+    gap: u64,
 }
 
 struct CountingFile {
     file: MemoryFile,
     reads: Arc<AtomicU64>,
+    gap: u64,
 }
 
 impl Counting {
     fn counted(&self, file: MemoryFile) -> CountingFile {
-        CountingFile { file, reads: Arc::clone(&self.reads) }
+        CountingFile { file, reads: Arc::clone(&self.reads), gap: self.gap }
     }
 }
 
@@ -69,6 +72,10 @@ impl StorageFile for CountingFile {
         self.file.read_exact_at(buf, offset)
     }
 
+    fn read_gap(&self) -> u64 {
+        self.gap
+    }
+
     fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<(), StorageError> {
         self.file.write_all_at(buf, offset)
     }
@@ -93,7 +100,7 @@ impl EventSourced for Notes {
 #[test]
 fn b26_a_projection_one_event_behind_its_cache_reads_that_event_alone() {
     let reads = Arc::new(AtomicU64::new(0));
-    let storage = Counting { files: MemoryStorage::new(), reads: Arc::clone(&reads) };
+    let storage = Counting { reads: Arc::clone(&reads), ..Counting::default() };
     let mut log = Log::open(storage, TestHost::new(1), LogConfig::default()).unwrap();
     let note = |log: &mut Log<Counting, TestHost>, entity: &str| {
         let coordinate = Coordinate::new(entity, "diary").unwrap();
@@ -117,6 +124,23 @@ fn b26_a_projection_one_event_behind_its_cache_reads_that_event_alone() {
             }
         }
     }
+}
+
+#[test]
+fn what_lies_between_two_events_is_read_too_where_that_is_cheaper_than_a_second_read() {
+    let count_reads = |gap| {
+        let storage = Counting { gap, ..Counting::default() };
+        let reads = Arc::clone(&storage.reads);
+        let mut log = Log::open(storage, TestHost::new(1), LogConfig::default()).unwrap();
+        for at in 0..20 {
+            let entity = Coordinate::new(["a", "b"][at % 2], "diary").unwrap();
+            log.append(&Append::new(entity, NOTED, Payload::raw(&[0; 10_000]))).unwrap();
+        }
+        let before = reads.load(Ordering::Relaxed);
+        assert_eq!(log.reader().stream("a").count(), 10);
+        reads.load(Ordering::Relaxed) - before
+    };
+    assert_eq!((count_reads(8_000), count_reads(12_000)), (10, 1));
 }
 
 #[test]

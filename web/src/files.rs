@@ -79,6 +79,10 @@ impl StorageFile for AnyFile {
         each!(self, file => file.read_exact_at(buf, offset))
     }
 
+    fn read_gap(&self) -> u64 {
+        each!(self, file => file.read_gap())
+    }
+
     fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<(), StorageError> {
         each!(self, file => file.write_all_at(buf, offset))
     }

@@ -26,12 +26,12 @@ pub(crate) fn read(
 ) -> Result<(), StorageError> {
     let mut done = 0;
     while done < buffer.len() {
-        let options = at(id, "read_exact_at", offset, done)?;
+        let at = at(id, "read_exact_at", offset, done)?;
         let rest = &mut buffer[done..];
         let asked = rest.len();
-        let count = handle
-            .read_with_u8_array_and_options(rest, &options)
-            .map_err(|thrown| storage_error("read_exact_at", Some(id), &thrown))?;
+        let count =
+            with_options(at, |options| handle.read_with_u8_array_and_options(rest, options))
+                .map_err(|thrown| storage_error("read_exact_at", Some(id), &thrown))?;
         done += progress(id, "read_exact_at", count, asked)?;
     }
     Ok(())
@@ -46,11 +46,11 @@ pub(crate) fn write(
 ) -> Result<(), StorageError> {
     let mut done = 0;
     while done < bytes.len() {
-        let options = at(id, "write_all_at", offset, done)?;
+        let at = at(id, "write_all_at", offset, done)?;
         let rest = &bytes[done..];
-        let count = handle
-            .write_with_u8_array_and_options(rest, &options)
-            .map_err(|thrown| storage_error("write_all_at", Some(id), &thrown))?;
+        let count =
+            with_options(at, |options| handle.write_with_u8_array_and_options(rest, options))
+                .map_err(|thrown| storage_error("write_all_at", Some(id), &thrown))?;
         if says_no_space(count) {
             let error = StorageError::new(StorageErrorKind::NoSpace, "write_all_at");
             return Err(error.with_file(id));
@@ -113,21 +113,25 @@ pub(crate) fn read_closed(
     Ok(())
 }
 
-fn at(
-    id: FileId,
-    operation: &'static str,
-    offset: u64,
-    done: usize,
-) -> Result<FileSystemReadWriteOptions, StorageError> {
+/// Where the rest of an operation begins.
+fn at(id: FileId, operation: &'static str, offset: u64, done: usize) -> Result<f64, StorageError> {
     let at = offset.checked_add(done as u64).and_then(exact);
-    let at = at.ok_or_else(|| {
+    at.ok_or_else(|| {
         StorageError::new(StorageErrorKind::NoSpace, operation)
             .with_file(id)
             .with_detail("the offset is beyond what a browser can address")
-    })?;
-    let options = FileSystemReadWriteOptions::new();
-    options.set_at(at);
-    Ok(options)
+    })
+}
+
+/// Runs `act` with options that say where. They are made once: that takes as long as a read.
+fn with_options<T>(at: f64, act: impl FnOnce(&FileSystemReadWriteOptions) -> T) -> T {
+    thread_local! {
+        static OPTIONS: FileSystemReadWriteOptions = FileSystemReadWriteOptions::new();
+    }
+    OPTIONS.with(|options| {
+        options.set_at(at);
+        act(options)
+    })
 }
 
 /// Whether a write found no space. Firefox writes what fits, and then nothing.

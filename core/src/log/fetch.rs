@@ -7,7 +7,7 @@ use crate::log::decode::EventRef;
 use crate::log::segments::Segment;
 use crate::log::{Corruption, StoreError};
 use crate::model::{Hash, Sequence};
-use crate::storage::Storage;
+use crate::storage::{Storage, StorageFile as _};
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -19,8 +19,6 @@ pub(crate) struct Place {
     pub(crate) bound: u64,
 }
 
-/// Neighbours closer than this are read in one go.
-const GAP_MAX: u64 = 4 * 1024;
 /// How much is read in one go at most, unless a single record is larger.
 const SPAN_MAX: u64 = 256 * 1024;
 
@@ -54,11 +52,12 @@ impl Span {
         if self.holds(first) {
             return Ok(());
         }
+        let gap_max = segment.file().read_gap();
         let (mut start, mut end) = (first.offset, first.bound);
         for place in &places[1..] {
             let gap = place.offset.saturating_sub(end).max(start.saturating_sub(place.bound));
             let (low, high) = (start.min(place.offset), end.max(place.bound));
-            if gap > GAP_MAX || high.saturating_sub(low) > SPAN_MAX {
+            if gap > gap_max || high.saturating_sub(low) > SPAN_MAX {
                 break;
             }
             (start, end) = (low, high);
