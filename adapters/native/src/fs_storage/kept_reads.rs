@@ -1,13 +1,17 @@
 //! Committed bytes that were read lately, so that reading them again costs no system call.
 //!
 //! What is kept is found by where it was read from, not by pages: events of one stream lie far
-//! apart, and a page around each would hold little else. A file has a *stamp*, which no other ever
+//! apart, and a page around each would hold little else. The second read from a place is kept, not
+//! the first: who reads each event once does not pay for keeping it. A file has a *stamp*, which no other ever
 //! has; whatever changes bytes that may be kept gives it another one, after the change. So a read
 //! that ran beside the change is kept, if at all, under a stamp that nobody asks for any more.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    hash::BuildHasher as _,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use annals_core::FileId;
@@ -31,6 +35,10 @@ type Entries = Cache<Key, Arc<[u8]>, Weight>;
 pub(super) struct KeptReads {
     bytes_max: usize,
     last_stamp: AtomicU64,
+    hasher: DefaultHashBuilder,
+    /// 16 bits of the hash of each of four reads that were done once, the newest last, at a place
+    /// that other bits say. Made with the first read.
+    once: OnceLock<Box<[AtomicU64]>>,
     /// Made with the first read that is kept.
     entries: OnceLock<Entries>,
 }
@@ -52,7 +60,13 @@ pub(super) struct Key {
 
 impl KeptReads {
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, last_stamp: AtomicU64::new(0), entries: OnceLock::new() }
+        Self {
+            bytes_max,
+            last_stamp: AtomicU64::new(0),
+            hasher: DefaultHashBuilder::default(),
+            once: OnceLock::new(),
+            entries: OnceLock::new(),
+        }
     }
 
     /// What a file begins with.
@@ -84,8 +98,11 @@ impl KeptReads {
         true
     }
 
-    /// Keeps what was read. The file was told before that read.
+    /// Keeps what was read, unless it is the first time. The file was told before that read.
     pub(super) fn keep(&self, key: Key, bytes: &[u8]) {
+        if !self.was_read_before(&key) {
+            return;
+        }
         let entries = self.entries.get_or_init(|| entries_of(self.bytes_max));
         entries.insert(key, bytes.into());
     }
@@ -107,6 +124,25 @@ impl KeptReads {
     /// Roughly the bytes that are held.
     pub(super) fn bytes(&self) -> u64 {
         self.entries.get().map_or(0, Cache::weight)
+    }
+
+    /// Whether a read was done before, and notes that it was done now. It forgets early where there
+    /// are many more reads than can be kept.
+    fn was_read_before(&self, key: &Key) -> bool {
+        let once = self.once.get_or_init(|| {
+            let places = (self.bytes_max / EVENT_BYTES / 2).next_power_of_two();
+            (0..places).map(|_| AtomicU64::new(0)).collect()
+        });
+        let hash = self.hasher.hash_one(key);
+        let place = usize::try_from(hash & (once.len() as u64 - 1)).unwrap_or(0);
+        let mark = (hash >> 48).max(1);
+        let marks = once[place].load(Ordering::Relaxed);
+        let known = (0..4).any(|lane| (marks >> (16 * lane)) & 0xFFFF == mark);
+        if !known {
+            // Of two threads at a time one may go unnoted: its read is kept a time later.
+            once[place].store(marks << 16 | mark, Ordering::Relaxed);
+        }
+        known
     }
 
     fn next_stamp(&self) -> u64 {
