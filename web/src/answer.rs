@@ -6,8 +6,8 @@
 //! metadata and payloads.
 
 use annals_core::{
-    Admission, AppendReceipt, DagPosition, Event, EventFlags, EventId, EventKind, EventRef, Hash,
-    LogStats, PayloadFormat, Reader, Recovery, Storage,
+    Admission, AppendReceipt, EventKind, EventRef, LogStats, PayloadFormat, Reader, Recovery,
+    Storage,
 };
 
 use crate::failure::Failure;
@@ -56,100 +56,51 @@ impl EventPage {
     /// Adds an event as it stands in the file.
     pub(crate) fn push(&mut self, event: &EventRef<'_>) {
         let header = event.header();
+        let (id, kind) = (header.id(), header.kind());
         let erased = event.payload().is_none().then(|| event.content_hash());
-        self.put(&Fields {
-            position: DagPosition {
-                depth: header.depth(),
-                lane: header.lane(),
-                version: header.version(),
-                sequence: event.sequence(),
-                hlc: header.hlc(),
-            },
-            id: header.id(),
-            correlation: header.correlation(),
-            causation: header.causation(),
-            timestamp_us: header.timestamp_us(),
-            kind: header.kind(),
-            flags: header.flags(),
-            entity: header.entity(),
-            scope: header.scope(),
-            admission: header.admission().as_ref(),
-            metadata: event.metadata(),
-            format: header.payload_format(),
-            payload_version: header.payload_version(),
-            payload: event.payload(),
-            erased,
-            chain: self.with_hashes.then(|| (header.prev_hash(), event.event_hash())),
-        });
-    }
-
-    /// Adds an event that was read.
-    pub(crate) fn push_owned(&mut self, event: &Event) {
-        let header = &event.header;
-        self.put(&Fields {
-            position: header.position,
-            id: header.id,
-            correlation: header.correlation,
-            causation: header.causation,
-            timestamp_us: header.timestamp_us,
-            kind: header.kind,
-            flags: header.flags,
-            entity: event.coordinate.entity(),
-            scope: event.coordinate.scope(),
-            admission: header.admission.as_deref(),
-            metadata: event.metadata.as_deref(),
-            format: event.payload.format(),
-            payload_version: event.payload.version(),
-            payload: event.payload.bytes(),
-            erased: event.payload.is_erased().then(|| event.content_hash()),
-            chain: self.with_hashes.then(|| (header.prev_hash, event.event_hash())),
-        });
-    }
-
-    fn put(&mut self, event: &Fields<'_>) {
+        let chain = self.with_hashes.then(|| [header.prev_hash(), event.event_hash()]);
+        let correlation = Some(header.correlation()).filter(|correlation| *correlation != id);
         self.count += 1;
-        if self.kinds.last() != Some(&event.kind) {
-            self.kinds.push(event.kind);
+        if self.kinds.last() != Some(&kind) {
+            self.kinds.push(kind);
         }
-        let is_renamed = self.rename(event.entity, event.scope);
+        let is_renamed = self.rename(header.entity(), header.scope());
         let out = &mut self.events;
-        let position = &event.position;
-        out.u64(position.sequence.get());
-        out.u64(position.version.get());
-        out.raw(event.id.as_bytes());
-        out.i64(event.timestamp_us);
-        out.u32(position.lane);
-        out.u32(position.depth);
-        out.u16(event.kind.as_u16());
-        out.u16(event.flags.bits());
-        out.u16(event.payload_version);
-        out.u8(event.format.as_u8());
-        let correlation = (event.correlation != event.id).then_some(event.correlation);
+        out.u64(event.sequence().get());
+        out.u64(header.version().get());
+        out.raw(id.as_bytes());
+        out.i64(header.timestamp_us());
+        out.u32(header.lane());
+        out.u32(header.depth());
+        out.u16(kind.as_u16());
+        out.u16(header.flags().bits());
+        out.u16(header.payload_version());
+        out.u8(header.payload_format().as_u8());
         let parts = [
             is_renamed,
             correlation.is_some(),
-            event.causation.is_some(),
-            event.admission.is_some(),
-            event.metadata.is_some(),
-            event.payload.is_some(),
-            event.erased.is_some(),
-            event.chain.is_some(),
+            header.causation().is_some(),
+            header.admission().is_some(),
+            event.metadata().is_some(),
+            event.payload().is_some(),
+            erased.is_some(),
+            chain.is_some(),
         ];
         out.u8(parts.iter().rev().fold(0, |bits, part| bits << 1 | u8::from(*part)));
-        for id in correlation.iter().chain(&event.causation) {
+        for id in correlation.iter().chain(&header.causation()) {
             out.raw(id.as_bytes());
         }
-        if let Some(admission) = event.admission {
+        if let Some(admission) = &header.admission() {
             put_content(out, &mut self.texts, json_of(admission).as_bytes(), true);
         }
-        if let Some(metadata) = event.metadata {
+        if let Some(metadata) = event.metadata() {
             put_content(out, &mut self.texts, metadata, metadata.first() == Some(&b'{'));
         }
-        if let Some(payload) = event.payload {
-            put_content(out, &mut self.texts, payload, event.format == PayloadFormat::Json);
+        if let Some(payload) = event.payload() {
+            let is_json = header.payload_format() == PayloadFormat::Json;
+            put_content(out, &mut self.texts, payload, is_json);
         }
-        let chain = event.chain.iter().flat_map(|(previous, own)| [previous, own]);
-        for hash in event.erased.iter().chain(chain) {
+        for hash in erased.iter().chain(chain.iter().flatten()) {
             out.raw(hash.as_bytes());
         }
     }
@@ -192,28 +143,6 @@ impl EventPage {
         out.count(units_of(json.as_bytes()));
         out.raw(self.events.as_bytes());
     }
-}
-
-/// All that is told of an event, wherever it comes from.
-struct Fields<'a> {
-    position: DagPosition,
-    id: EventId,
-    correlation: EventId,
-    causation: Option<EventId>,
-    timestamp_us: i64,
-    kind: EventKind,
-    flags: EventFlags,
-    entity: &'a str,
-    scope: &'a str,
-    admission: Option<&'a Admission>,
-    metadata: Option<&'a [u8]>,
-    format: PayloadFormat,
-    payload_version: u16,
-    payload: Option<&'a [u8]>,
-    /// The hash of a payload that was erased.
-    erased: Option<Hash>,
-    /// The previous event's hash and its own.
-    chain: Option<(Hash, Hash)>,
 }
 
 /// Puts what is a text to the texts and all else here, with its length, twice that, and 1 for a

@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 
 use annals_core::{
-    AppendReceipt, Durability, Log, LogConfig, MemoryStorage, Query, Sequence, Staged, StoreError,
+    AppendReceipt, Durability, Log, LogConfig, MemoryStorage, Query, Sequence, Staged,
 };
 use annals_opfs::{OpfsOptions, OpfsStorage, OpfsUpkeep};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -250,11 +250,8 @@ impl Engine {
         match Request::read(bytes, &reader)? {
             Request::Get(id) => {
                 let mut page = EventPage::new(true);
-                match reader.get(id) {
-                    Ok(event) => page.push_owned(&event),
-                    Err(StoreError::NotFound(_)) => {}
-                    Err(error) => return Err(error.into()),
-                }
+                // No event is no failure.
+                reader.get_with(id, |event| page.push(event))?;
                 page.write(&mut out, &reader);
             }
             Request::Query(request) => query(log, &request, &mut out)?,

@@ -120,6 +120,20 @@ impl<S: Storage> Reader<S> {
         found.ok_or(StoreError::NotFound(id))
     }
 
+    /// Shows the event with an id to `take`, borrowed from the bytes that were read; `None` where
+    /// there is none.
+    ///
+    /// # Errors
+    ///
+    /// Storage errors and corruption.
+    pub fn get_with<T>(
+        &self,
+        id: EventId,
+        take: impl FnMut(&EventRef<'_>) -> T,
+    ) -> Result<Option<T>, StoreError> {
+        self.find(id, take)
+    }
+
     /// The event at a sequence.
     ///
     /// # Errors
@@ -241,10 +255,10 @@ impl<S: Storage> Reader<S> {
     pub(crate) fn find<T>(
         &self,
         id: EventId,
-        take: impl Fn(&EventRef<'_>) -> T,
+        mut take: impl FnMut(&EventRef<'_>) -> T,
     ) -> Result<Option<T>, StoreError> {
         for at in (0..self.view.len()).rev() {
-            if let Some(found) = self.find_in(at, id, &take)? {
+            if let Some(found) = self.find_in(at, id, &mut take)? {
                 return Ok(Some(found));
             }
         }
@@ -256,7 +270,7 @@ impl<S: Storage> Reader<S> {
         &self,
         at: usize,
         id: EventId,
-        take: impl Fn(&EventRef<'_>) -> T,
+        mut take: impl FnMut(&EventRef<'_>) -> T,
     ) -> Result<Option<T>, StoreError> {
         let Some(segment) = self.view.at(at) else { return Ok(None) };
         let (first, more) = self.candidates(&segment, id)?;
