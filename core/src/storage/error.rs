@@ -59,6 +59,12 @@ impl fmt::Display for StorageErrorKind {
 /// ```
 #[derive(Clone, Debug)]
 pub struct StorageError {
+    // Every answer of a storage is as large as its error.
+    parts: Box<Parts>,
+}
+
+#[derive(Clone, Debug)]
+struct Parts {
     kind: StorageErrorKind,
     operation: &'static str,
     file: Option<FileId>,
@@ -70,64 +76,67 @@ impl StorageError {
     /// An error of this kind in this operation (the name of a trait method, or what the
     /// adapter did, in lower case).
     #[must_use]
-    pub const fn new(kind: StorageErrorKind, operation: &'static str) -> Self {
-        Self { kind, operation, file: None, detail: None, source: None }
+    #[cold]
+    pub fn new(kind: StorageErrorKind, operation: &'static str) -> Self {
+        let parts = Parts { kind, operation, file: None, detail: None, source: None };
+        Self { parts: Box::new(parts) }
     }
 
     /// Says which file it was about.
     #[must_use]
     pub fn with_file(mut self, file: FileId) -> Self {
-        self.file = Some(file);
+        self.parts.file = Some(file);
         self
     }
 
     /// Says more than the kind does, in lower case and without a full stop.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Box<str>>) -> Self {
-        self.detail = Some(detail.into());
+        self.parts.detail = Some(detail.into());
         self
     }
 
     /// Keeps the host's own error as the [`source`](Error::source).
     #[must_use]
     pub fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
-        self.source = Some(Arc::new(source));
+        self.parts.source = Some(Arc::new(source));
         self
     }
 
     /// Why it failed.
     #[must_use]
-    pub const fn kind(&self) -> StorageErrorKind {
-        self.kind
+    pub fn kind(&self) -> StorageErrorKind {
+        self.parts.kind
     }
 
     /// What was being done.
     #[must_use]
-    pub const fn operation(&self) -> &'static str {
-        self.operation
+    pub fn operation(&self) -> &'static str {
+        self.parts.operation
     }
 
     /// The file it was about, if it was about one.
     #[must_use]
-    pub const fn file(&self) -> Option<FileId> {
-        self.file
+    pub fn file(&self) -> Option<FileId> {
+        self.parts.file
     }
 
     /// More than the kind says, if there is more to say.
     #[must_use]
     pub fn detail(&self) -> Option<&str> {
-        self.detail.as_deref()
+        self.parts.detail.as_deref()
     }
 }
 
 impl fmt::Display for StorageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.operation)?;
-        if let Some(file) = self.file {
+        let Parts { kind, operation, file, detail, .. } = &*self.parts;
+        f.write_str(operation)?;
+        if let Some(file) = file {
             write!(f, " {file}")?;
         }
-        write!(f, ": {}", self.kind)?;
-        if let Some(detail) = &self.detail {
+        write!(f, ": {kind}")?;
+        if let Some(detail) = detail {
             write!(f, " ({detail})")?;
         }
         Ok(())
@@ -136,7 +145,7 @@ impl fmt::Display for StorageError {
 
 impl Error for StorageError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+        self.parts.source.as_deref().map(|source| source as &(dyn Error + 'static))
     }
 }
 
