@@ -134,7 +134,7 @@ fn what_lies_between_two_events_is_read_too_where_that_is_cheaper_than_a_second_
         let mut log = Log::open(storage, TestHost::new(1), LogConfig::default()).unwrap();
         for at in 0..20 {
             let entity = Coordinate::new(["a", "b"][at % 2], "diary").unwrap();
-            log.append(&Append::new(entity, NOTED, Payload::raw(&[0; 10_000]))).unwrap();
+            log.append(&Append::new(entity, NOTED, Payload::raw([0; 10_000]))).unwrap();
         }
         let before = reads.load(Ordering::Relaxed);
         assert_eq!(log.reader().stream("a").count(), 10);
