@@ -4,7 +4,7 @@
 //! `tests/golden/vN/backup/whole.annals` is a backup of the golden store of that version,
 //! `more.annals` one that continues it, `listing.json` what must be read once both were taken in.
 
-use annals_core::{BackupCheck, BackupHeader, Log, MemoryStorage, Storage as _};
+use annals_core::{BackupCheck, BackupHeader, MemoryStorage, Storage as _};
 use std::collections::BTreeMap;
 
 use super::{GOLDEN, Golden, Listing, entries, open};
@@ -160,7 +160,7 @@ pub struct MadeBackups {
 #[must_use]
 pub fn make_backups() -> MadeBackups {
     use crate::backup::backup;
-    use annals_core::ExportOptions;
+    use annals_core::{ExportOptions, Log};
     let golden = GOLDEN.last().expect("there is one");
     let mut log = super::make::open(&golden.storage(), 4, 1_700_000_200_000_000);
     let end = log.reader().end();
