@@ -1,0 +1,262 @@
+//! How a group gets into the log: written with one call, synced, published, answered.
+
+use crate::log::StoreError;
+use crate::log::config::{Durability, Host};
+use crate::log::staged::{CommitInfo, Staged};
+use crate::log::writer::Log;
+use crate::model::{Append, AppendCondition, AppendReceipt, Batch, Sequence};
+use crate::storage::{Storage, StorageError, StorageFile};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+impl<S: Storage, H: Host> Log<S, H> {
+    /// Appends one event.
+    ///
+    /// # Errors
+    ///
+    /// As [`stage`](Log::stage) and [`commit`](Log::commit).
+    pub fn append(&mut self, append: &Append) -> Result<AppendReceipt, StoreError> {
+        let receipts = self.append_items(core::slice::from_ref(append), None)?;
+        Ok(receipts.into_iter().next().expect("one receipt for one event"))
+    }
+
+    /// Appends a batch, all of it or nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`stage`](Log::stage) and [`commit`](Log::commit).
+    pub fn append_batch(&mut self, batch: &Batch) -> Result<Vec<AppendReceipt>, StoreError> {
+        self.append_items(batch.items(), batch.condition())
+    }
+
+    fn append_items(
+        &mut self,
+        items: &[Append],
+        condition: Option<&AppendCondition>,
+    ) -> Result<Vec<AppendReceipt>, StoreError> {
+        // What somebody else has staged goes its own way first.
+        self.commit(|_, _| {})?;
+        let staged = self.stage(items, condition)?;
+        self.commit_staged(staged)
+    }
+
+    /// Appends an event of the store's own, whose kind nobody else may append.
+    pub(in crate::log) fn append_own(
+        &mut self,
+        append: &Append,
+    ) -> Result<AppendReceipt, StoreError> {
+        self.commit(|_, _| {})?;
+        let staged = self.stage_any(core::slice::from_ref(append), None)?;
+        let receipts = self.commit_staged(staged)?;
+        Ok(receipts.into_iter().next().expect("one receipt for one event"))
+    }
+
+    /// Commits a batch that was staged just now, alone.
+    fn commit_staged(&mut self, staged: Staged) -> Result<Vec<AppendReceipt>, StoreError> {
+        match staged {
+            Staged::Known(receipts) => Ok(receipts),
+            Staged::Full => unreachable!("nothing is staged"),
+            Staged::Group(range) => {
+                let mut receipts = Vec::with_capacity(range.len());
+                self.commit(|log, info| receipts.extend(log.receipts(range.clone(), info)))?;
+                Ok(receipts)
+            }
+        }
+    }
+
+    /// The receipts of staged events; to be asked for from within [`commit`](Log::commit).
+    pub fn receipts(
+        &self,
+        range: Range<usize>,
+        info: CommitInfo,
+    ) -> impl Iterator<Item = AppendReceipt> {
+        let events = self.group.events.get(range).unwrap_or_default();
+        events.iter().map(move |event| event.receipt(info.durable))
+    }
+
+    /// Whether anything is staged.
+    #[must_use]
+    pub fn has_staged(&self) -> bool {
+        !self.group.is_empty()
+    }
+
+    /// Bytes that the next commit will write.
+    #[must_use]
+    pub fn staged_bytes(&self) -> usize {
+        self.group.bytes.len()
+    }
+
+    /// Writes all that is staged, in one go, syncs it if the durability asks for that, makes it
+    /// visible, and lets `answer` take its receipts.
+    ///
+    /// # Errors
+    ///
+    /// A storage error: nothing that was staged is visible, and appending may be tried again.
+    /// After a failed sync every later append answers [`StoreError::Poisoned`].
+    pub fn commit(&mut self, answer: impl FnOnce(&Self, CommitInfo)) -> Result<(), StoreError> {
+        if self.group.is_empty() {
+            return Ok(());
+        }
+        let unsynced_events = self.staged_end().get() - self.durable_end.get();
+        let sync = match self.config.durability {
+            Durability::Durable => true,
+            Durability::EveryN(n) => unsynced_events >= u64::from(n.get()),
+            Durability::OnSync => false,
+        };
+        if let Err(error) = self.write_group(sync) {
+            self.discard();
+            return Err(error);
+        }
+        self.publish_group(sync);
+        answer(self, CommitInfo { durable: sync });
+        self.group.clear();
+        Ok(())
+    }
+
+    /// Forgets all that is staged.
+    pub fn discard(&mut self) {
+        self.group.clear();
+        self.hlc = self.committed_hlc;
+    }
+
+    fn write_group(&mut self, sync: bool) -> Result<(), StoreError> {
+        let Some(active) = self.reader.view.active.clone() else {
+            unreachable!("staging makes the active segment")
+        };
+        self.make_close_sure()?;
+        self.clean_tail(&active)?;
+        if let Err(error) = active.file.write_all_at(&self.group.bytes, self.tail.offset) {
+            self.soiled = true;
+            // It is tried again before the next write if this fails.
+            let _ = self.clean_tail(&active);
+            return Err(error.into());
+        }
+        if sync {
+            self.write_zeros(&active);
+            active.file.sync_data().map_err(|error| self.poisoned_by(error))?;
+        }
+        Ok(())
+    }
+
+    fn publish_group(&mut self, synced: bool) {
+        let view = Arc::clone(&self.reader.view);
+        let active = view.active.as_ref().expect("written to just now");
+        let base = self.tail.offset;
+        self.tail.offset += self.group.bytes.len() as u64;
+        self.tail.vouched = false;
+        self.frames.extend(&self.group.bytes);
+        let mut index = active.index.write();
+        for event in &self.group.events {
+            let pushed = index.push(&event.index_entry(base));
+            pushed.expect("staging keeps sequences and versions rising");
+        }
+        index.set_frames_end(self.tail.offset);
+        drop(index);
+        self.reader.end = self.staged_end();
+        self.committed_hlc = self.hlc;
+        if synced {
+            self.tail.synced_len = self.tail.offset;
+            self.durable_end = self.reader.end;
+        }
+        let (end, durable_end) = (self.reader.end, self.durable_end);
+        self.shared.publish(|published| {
+            published.end = end;
+            published.durable_end = durable_end;
+        });
+    }
+
+    /// Puts everything appended so far on stable storage and returns the sequence behind it.
+    ///
+    /// # Errors
+    ///
+    /// A storage error, after which the writer is poisoned.
+    pub fn sync(&mut self) -> Result<Sequence, StoreError> {
+        self.check_healthy()?;
+        if let Some(pending) = self.begin_sync() {
+            let done = pending.run();
+            self.finish_sync(&pending, done)?;
+        }
+        Ok(self.durable_end)
+    }
+
+    /// What a sync has to cover now; `None` where everything is on stable storage, or where a
+    /// sync failed and no other may be tried.
+    ///
+    /// The sync itself may run beside appends: [`PendingSync::run`], then
+    /// [`finish_sync`](Log::finish_sync).
+    pub fn begin_sync(&self) -> Option<PendingSync<S>> {
+        let active = self.reader.view.active.as_ref()?;
+        let due = self.poison.is_none() && self.durable_end < self.reader.end;
+        due.then(|| PendingSync {
+            file: Arc::clone(&active.file),
+            number: active.header.number,
+            len: self.tail.offset,
+            end: self.reader.end,
+        })
+    }
+
+    /// Notes how a sync ended.
+    ///
+    /// # Errors
+    ///
+    /// The sync's own, after which the writer is poisoned.
+    pub fn finish_sync(
+        &mut self,
+        pending: &PendingSync<S>,
+        done: Result<(), StorageError>,
+    ) -> Result<(), StoreError> {
+        if let Err(error) = done {
+            return Err(self.poisoned_by(error));
+        }
+        // Beside a sync that failed, one that succeeded proves nothing.
+        self.check_healthy()?;
+        if self.active_number() == Some(pending.number) {
+            self.tail.synced_len = self.tail.synced_len.max(pending.len);
+        }
+        self.note_durable(pending.end);
+        Ok(())
+    }
+
+    pub(in crate::log) fn note_durable(&mut self, end: Sequence) {
+        self.durable_end = self.durable_end.max(end);
+        let durable_end = self.durable_end;
+        self.shared.publish(|published| published.durable_end = durable_end);
+    }
+
+    /// The sequence behind the last event known to be on stable storage.
+    #[must_use]
+    pub fn durable_end(&self) -> Sequence {
+        self.durable_end
+    }
+
+    /// The sequence behind the last staged event.
+    pub(in crate::log) fn staged_end(&self) -> Sequence {
+        self.group.events.last().map_or(self.reader.end, |event| event.sequence.next())
+    }
+}
+
+/// A sync that may run while appends go on.
+pub struct PendingSync<S: Storage> {
+    file: Arc<S::File>,
+    number: u64,
+    len: u64,
+    end: Sequence,
+}
+
+impl<S: Storage> core::fmt::Debug for PendingSync<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("PendingSync").field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
+impl<S: Storage> PendingSync<S> {
+    /// Syncs. To be given to [`Log::finish_sync`].
+    ///
+    /// # Errors
+    ///
+    /// The storage's.
+    pub fn run(&self) -> Result<(), StorageError> {
+        self.file.sync_data()
+    }
+}
