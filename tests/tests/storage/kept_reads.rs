@@ -175,6 +175,17 @@ fn no_more_is_kept_than_was_allowed() {
 }
 
 #[test]
+fn an_allowance_larger_than_memory_allocates_none_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = FsOptions::default().with_read_cache_bytes(usize::MAX);
+    let storage = FsStorage::open(dir.path(), options).unwrap();
+    let file = storage.create(ONE).unwrap();
+    file.write_all_at(b"one two", 0).unwrap();
+    assert_eq!(committed(&file, 4, 3), b"two");
+    assert!((1..1000).contains(&storage.read_cache_bytes()));
+}
+
+#[test]
 fn events_that_are_read_in_turn_are_all_kept() {
     let dir = tempfile::tempdir().unwrap();
     let (storage, file) = with_file(dir.path(), &vec![b'x'; 8_000 * 100]);

@@ -2,9 +2,10 @@
 //!
 //! What is kept is found by where it was read from, not by pages: events of one stream lie far
 //! apart, and a page around each would hold little else. The second read from a place is kept, not
-//! the first: who reads each event once does not pay for keeping it. A file has a *stamp*, which no other ever
-//! has; whatever changes bytes that may be kept gives it another one, after the change. So a read
-//! that ran beside the change is kept, if at all, under a stamp that nobody asks for any more.
+//! the first: who reads each event once does not pay for keeping it. A file has a *stamp*, which no
+//! other ever has; whatever changes bytes that may be kept gives it another one, after the change.
+//! So a read that ran beside the change is kept, if at all, under a stamp that nobody asks for any
+//! more.
 
 use std::{
     hash::BuildHasher as _,
@@ -28,6 +29,9 @@ const ENTRY_BYTES: u64 = 96;
 
 /// What an event takes up, about, to size what the cache notes of those that it dropped.
 const EVENT_BYTES: usize = 384;
+
+/// What is allocated ahead is as for this many events at most: a limit may be as large as memory.
+const EVENTS_AHEAD_MAX: usize = 1 << 18;
 
 type Entries = Cache<Key, Arc<[u8]>, Weight>;
 
@@ -130,7 +134,7 @@ impl KeptReads {
     /// are many more reads than can be kept.
     fn was_read_before(&self, key: &Key) -> bool {
         let once = self.once.get_or_init(|| {
-            let places = (self.bytes_max / EVENT_BYTES / 2).next_power_of_two();
+            let places = (events_ahead(self.bytes_max) / 2).next_power_of_two();
             (0..places).map(|_| AtomicU64::new(0)).collect()
         });
         let hash = self.hasher.hash_one(key);
@@ -169,9 +173,14 @@ impl Weighter<Key, Arc<[u8]>> for Weight {
     }
 }
 
+/// Events that fit into so many bytes, about, to allocate for.
+fn events_ahead(bytes_max: usize) -> usize {
+    (bytes_max / EVENT_BYTES).clamp(1, EVENTS_AHEAD_MAX)
+}
+
 fn entries_of(bytes_max: usize) -> Entries {
     let options = OptionsBuilder::new()
-        .estimated_items_capacity((bytes_max / EVENT_BYTES).max(1))
+        .estimated_items_capacity(events_ahead(bytes_max))
         .weight_capacity(bytes_max as u64)
         .build()
         .expect("both capacities are set");
