@@ -158,31 +158,23 @@ pub(crate) fn read_region<S: Storage>(
     reader: &Reader<S>,
 ) -> Result<Region, Failure> {
     let mut region = Region::all();
-    region = match input.u8()? {
-        0 => region,
-        1 => region.with_entity(input.text()?),
-        2 => region.with_entity_exact(input.text()?),
-        3 => region.with_entity_prefix(input.text()?),
-        _ => return Err(Malformed.into()),
+    let [entity, stream, prefix, scope] = read_texts(input)?;
+    region = match (entity, stream, prefix) {
+        (None, None, None) => region,
+        (Some(entity), None, None) => region.with_entity(entity),
+        (None, Some(stream), None) => region.with_entity_exact(stream),
+        (None, None, Some(prefix)) => region.with_entity_prefix(prefix),
+        _ => return Err(Failure::invalid("give one of `entity`, `stream` and `prefix`")),
     };
-    if let Some(scope) = input.option(Input::text)? {
+    if let Some(scope) = scope {
         region = region.scope(scope);
     }
-    region = match input.u8()? {
-        0 => region,
-        1 => {
-            let mut kinds = Vec::new();
-            for _ in 0..input.u32()? {
-                match read_kind(input)? {
-                    KindRef::Number(number) => kinds.push(known_kind(number)?),
-                    // A name that nobody has used yet has no events.
-                    KindRef::Name(name) => kinds.extend(reader.kind_named(name)),
-                }
-            }
-            region.kinds(kinds)
-        }
-        2 => region.category(input.u8()?),
-        _ => return Err(Malformed.into()),
+    let kinds = read_kinds(input, reader)?;
+    region = match (kinds, input.option(Input::u8)?) {
+        (None, None) => region,
+        (Some(kinds), None) => region.kinds(kinds),
+        (None, Some(category)) => region.category(category),
+        _ => return Err(Failure::invalid("give `type` or `category`, not both")),
     };
     if let Some(range) = input.option(read_range)? {
         region = region.versions(Version::new(*range.start())..=Version::new(*range.end()));
@@ -200,6 +192,32 @@ pub(crate) fn read_region<S: Storage>(
         region = region.causation(EventId::from_bytes(id));
     }
     Ok(region)
+}
+
+fn read_texts<'a, const N: usize>(
+    input: &mut Input<'a>,
+) -> Result<[Option<&'a str>; N], Malformed> {
+    let mut texts = [None; N];
+    for text in &mut texts {
+        *text = input.option(Input::text)?;
+    }
+    Ok(texts)
+}
+
+fn read_kinds<S: Storage>(
+    input: &mut Input<'_>,
+    reader: &Reader<S>,
+) -> Result<Option<Vec<EventKind>>, Failure> {
+    let Some(count) = input.option(Input::u32)? else { return Ok(None) };
+    let mut kinds = Vec::new();
+    for _ in 0..count {
+        match read_kind(input)? {
+            KindRef::Number(number) => kinds.push(known_kind(number)?),
+            // A name that nobody has used yet has no events.
+            KindRef::Name(name) => kinds.extend(reader.kind_named(name)),
+        }
+    }
+    Ok(Some(kinds))
 }
 
 fn read_range(input: &mut Input<'_>) -> Result<RangeInclusive<u64>, Malformed> {

@@ -117,7 +117,7 @@ test("b37 what is erased is in no file, and the record says when and how many", 
     await fill(store);
     assert.ok(there());
     const before = Date.now();
-    const { record, ...erasure } = await store.erase({});
+    const { record, ...erasure } = await store.erase({ prefix: "" });
     assert.deepEqual(erasure, { erased: 41, erasedBefore: 0, segments: 2, waitingFiles: [] });
     assert.ok(!there(), "of the plaintext nothing is left");
     assert.ok(record.durable && record.sequence === 41n && record.time >= before - 1);
@@ -218,11 +218,11 @@ test("an abort ends the work and leaves what was there", async (t) => {
   await assert.rejects(store.verify(stopping()), isReason);
   await assert.rejects(store.compact({ sealActive: true, drop: { stream: "order:1" }, ...stopping() }), isReason);
   assert.equal((await store.stats()).events, 24);
-  await assert.rejects(store.erase({}, stopping()), isReason);
+  await assert.rejects(store.erase({ prefix: "" }, stopping()), isReason);
   await assert.rejects(store.exportBackup(stopping()).then(bytesOf), isReason);
   assert.ok((await store.verify()).isWhole);
   // What was begun and given up keeps nobody waiting.
-  const { erased, erasedBefore } = await store.erase({});
+  const { erased, erasedBefore } = await store.erase({ prefix: "" });
   assert.equal(erased + erasedBefore, 24);
 
   const whole = await bytesOf(await store.exportBackup());
@@ -443,7 +443,7 @@ test("a verification and an erasure go on when the leader is closed, an import s
   const third = await openTab(context, server.url, { leaderTimeout: 5_000 });
   const erasing = third.evaluate(() => {
     globalThis.slices = 0;
-    return store.erase({}, { onProgress: () => { slices++; } }).then(({ erased, erasedBefore }) => erased + erasedBefore);
+    return store.erase({ prefix: "" }, { onProgress: () => { slices++; } }).then(({ erased, erasedBefore }) => erased + erasedBefore);
   });
   await begun(third);
   await closing(follower);

@@ -110,12 +110,22 @@ export function verify(session: Session, options: KeepOptions = {}): Promise<Ver
   return run(session, options, Action.Verify, () => {}, readReport);
 }
 
-export function erase(session: Session, region: Region, options: KeepOptions = {}): Promise<Erasure> {
+/** What is lost for good must be named: a filter whose value is missing would take in all that is left. */
+function named(region: Region): Region {
+  const [missing] = Object.entries(region).find(([, value]) => value === undefined) ?? [];
+  if (missing) throw new AnnalsError("InvalidInput", `\`${missing}\` is undefined: leave it out, or give it a value`);
+  if (Object.keys(region).length) return region;
+  throw new AnnalsError("InvalidInput", "nothing says which events: give a filter, or `{ prefix: \"\" }` for all");
+}
+
+export async function erase(session: Session, region: Region, options: KeepOptions = {}): Promise<Erasure> {
+  named(region);
   return run(session, options, Action.Erase, (out) => putRegion(out, region), readErasure);
 }
 
-export function compact(session: Session, options: CompactOptions = {}): Promise<Compaction> {
+export async function compact(session: Session, options: CompactOptions = {}): Promise<Compaction> {
   const { drop, sealActive = false, outputMaxBytes } = options;
+  if (drop !== undefined) named(drop);
   const write = (out: Output) => {
     out.option(drop, (region) => putRegion(out, region));
     out.u8(+sealActive);

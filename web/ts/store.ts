@@ -197,7 +197,7 @@ export class Store implements EventStore {
   async *#pages(region: Region, options: QueryOptions): Pages {
     let { after, limit: left = Infinity } = options;
     let end: bigint | undefined;
-    for (let eventsMax = PAGE_EVENTS_FIRST; left > 0; eventsMax = Math.min(eventsMax * 4, PAGE_EVENTS_MAX)) {
+    for (let eventsMax = PAGE_EVENTS_FIRST; left !== 0; eventsMax = Math.min(eventsMax * 4, PAGE_EVENTS_MAX)) {
       const request = queryRequest(region, options, after, end, Math.min(eventsMax, left));
       const page = readPage(await this.#ask(request, options.signal));
       this.#session.noteEnd(page.end);

@@ -80,7 +80,10 @@ export interface StoredEvent<P = unknown> {
   chain?: { hash: string; previousHash: string };
 }
 
-/** Which events: those that pass every filter given. Ranges include both ends. */
+/**
+ * Which events: those that pass every filter given. Ranges include both ends. At most one of `entity`, `stream` and
+ * `prefix`, and one of `type` and `category`. What is no filter, or `null`, is refused with `InvalidInput`.
+ */
 export interface Region {
   /** An entity and all within it: `order:5` takes in `order:5:line:1`, but not `order:50`. */
   entity?: string;
@@ -350,7 +353,8 @@ export interface EventStore extends AsyncDisposable {
   /**
    * Erases the metadata and payloads of a region's events for good. The events stay, with their hashes
    * and chains; an event in the stream `annals:erasure` says when and how many. If it is stopped, or
-   * fails, some are erased: erase the same again, and it goes on.
+   * fails, some are erased: erase the same again, and it goes on. A region without a filter, or with one that
+   * is `undefined`, is refused; `{ prefix: "" }` is all events.
    */
   erase(region: Region, options?: KeepOptions): Promise<Erasure>;
   /**

@@ -34,26 +34,38 @@ export class Output {
     }
     return at;
   }
-  u8(value: number) { const at = this.#room(1); this.#bytes[at] = value; }
-  u16(value: number) { this.u8(value); this.u8(value >> 8); }
-  u32(value: number) { this.u16(value); this.u16(value >> 16); }
+  /** A number in so many bytes; what does not fit must not become another. */
+  #whole(value: number, size: number, max: number) {
+    if (!(Number.isInteger(value) && value >= 0 && value <= max)) throw no(value, "whole number up to " + max);
+    for (let at = this.#room(size); size--; value /= 256) this.#bytes[at++] = value;
+  }
+  #view() { const at = this.#room(8); return new DataView(this.#bytes.buffer, at); }
+  u8(value: number) { this.#whole(value, 1, 0xff); }
+  u16(value: number) { this.#whole(value, 2, 0xffff); }
+  u32(value: number) { this.#whole(value, 4, U32_END - 1); }
   u64(value: bigint | number) {
-    const at = this.#room(8);
-    new DataView(this.#bytes.buffer).setBigUint64(at, BigInt(value), true);
+    if (typeof value !== "bigint") return this.#whole(value, 8, Number.MAX_SAFE_INTEGER);
+    if (value < 0 || value > U64_MAX) throw no(value, "whole number up to " + U64_MAX);
+    this.#view().setBigUint64(0, value, true);
   }
   time(time: Date | number) {
-    const at = this.#room(8);
-    new DataView(this.#bytes.buffer).setFloat64(at, Math.round(+time * 1000), true);
+    const us = Math.round(+(time ?? NaN) * 1000);
+    if (isNaN(us)) throw no(time, "time");
+    this.#view().setFloat64(0, us, true);
   }
   raw(bytes: Uint8Array) { const at = this.#room(bytes.length); this.#bytes.set(bytes, at); }
   bytes(bytes: Uint8Array) { this.u32(bytes.length); this.raw(bytes); }
   /** Its length in UTF-16; something ends it, so that halves of characters do not meet. */
-  text(text: string) { this.u32(text.length); this.#texts += text + "\0"; }
+  text(text: string) {
+    if (typeof text !== "string") throw no(text, "string");
+    this.u32(text.length);
+    this.#texts += text + "\0";
+  }
   id(id: string) { const at = this.#room(16); putId(id, this.#bytes, at); }
   ids(...ids: (string | undefined)[]) { for (const id of ids) this.option(id, (id) => this.id(id)); }
-  option<T>(value: T | undefined | null, write: (value: T) => void) {
-    this.u8(value == null ? 0 : 1);
-    if (value != null) write(value);
+  option<T>(value: T | undefined, write: (value: T) => void) {
+    this.u8(+(value !== undefined));
+    if (value !== undefined) write(value);
   }
   /** The numbers, the texts, and how long the texts are. */
   done(): Uint8Array<ArrayBuffer> {
@@ -112,7 +124,8 @@ function digits(codes: number[], bytes: Uint8Array, at: number, dashes = 0): str
 const idText = (bytes: Uint8Array, at: number) => digits(UUID, bytes, at, DASHES);
 
 /** Writes the 16 bytes of an id. */
-function putId(id: string, bytes: Uint8Array, at: number) {
+function putId(given: string, bytes: Uint8Array, at: number) {
+  const id = `${given}`;
   let count = 0;
   for (let index = id.startsWith("event:") ? 6 : 0; index < id.length; index++) {
     const code = id.charCodeAt(index);
@@ -123,7 +136,7 @@ function putId(id: string, bytes: Uint8Array, at: number) {
     const place = at + (count >> 1);
     if (count++ < 32) bytes[place] = count & 1 ? value << 4 : bytes[place]! | value;
   }
-  if (count !== 32) throw invalid(`${JSON.stringify(id)} is no UUID`);
+  if (count !== 32) throw no(JSON.stringify(id), "UUID");
 }
 
 /** A new UUIDv7: its ids sort by time, which the store's index likes. */
@@ -140,49 +153,41 @@ function invalid(message: string): AnnalsError {
   return new AnnalsError("InvalidInput", message);
 }
 
+const no = (given: unknown, what: string) => invalid(`${given} is no ${what}`);
+
 // Requests.
 
 function putKind(out: Output, type: string | number) {
-  if (typeof type === "string") { out.u8(1); out.text(type); return; }
-  if (!(Number.isInteger(type) && type >= 0 && type <= 0xffff)) throw invalid(`${type} is no kind`);
-  out.u8(0);
-  out.u16(type);
+  out.u8(+(typeof type === "string"));
+  if (typeof type === "string") out.text(type); else out.u16(type);
 }
 
 function putExpected(out: Output, expected: ExpectedVersion = "any") {
   const tag = ["any", "noStream", "streamExists"].indexOf(expected as string);
   if (tag >= 0) return out.u8(tag);
-  if (!Number.isSafeInteger(expected) || (expected as number) < 0) throw invalid(`${expected} is no expected version`);
   out.u8(3);
-  out.u32(expected as number);
-  out.u32(expected as number / U32_END);
+  out.u64(expected as number);
 }
 
 function putRange(out: Output, range: { from?: bigint | number; to?: bigint | number } | undefined) {
-  out.option(range, ({ from, to }) => { out.u64(from ?? 0); out.u64(to ?? U64_MAX); });
+  out.option(range, ({ from = 0, to = U64_MAX }) => { out.u64(from); out.u64(to); });
 }
 
+/** A filter that is passed over gives events that nobody asked for: so null is none, and neither is a strange name. */
 export function putRegion(out: Output, region: Region) {
-  const { entity, stream, prefix, type, category, times } = region;
-  const name = entity ?? stream ?? prefix;
-  out.u8(entity !== undefined ? 1 : stream !== undefined ? 2 : prefix !== undefined ? 3 : 0);
-  if (name !== undefined) out.text(name);
-  out.option(region.scope, (scope) => out.text(scope));
-  if (type !== undefined) {
+  const { entity, stream, prefix, scope, type, category, versions, sequences, times, correlation, causation, ...others } = region;
+  for (const name in others) throw no(name, "filter");
+  for (const name of [entity, stream, prefix, scope]) out.option(name, (name) => out.text(name));
+  out.option(type, (type) => {
     const types = Array.isArray(type) ? type : [type];
-    out.u8(1);
     out.u32(types.length);
     for (const kind of types) putKind(out, kind);
-  } else if (category !== undefined) {
-    out.u8(2);
-    out.u8(category);
-  } else {
-    out.u8(0);
-  }
-  putRange(out, region.versions);
-  putRange(out, region.sequences);
+  });
+  out.option(category, (category) => out.u8(category));
+  putRange(out, versions);
+  putRange(out, sequences);
   out.option(times, ({ from = -Infinity, to = Infinity }) => { out.time(from); out.time(to); });
-  out.ids(region.correlation, region.causation);
+  out.ids(correlation, causation);
 }
 
 function putCondition(out: Output, condition: Condition) {
@@ -205,6 +210,7 @@ function json(what: string, value: unknown): string {
 /** Bytes as they are, all else as JSON. */
 function putContent(out: Output, what: string, value: unknown) {
   const isRaw = value instanceof Uint8Array;
+  if (!isRaw && (ArrayBuffer.isView(value) || value instanceof ArrayBuffer)) throw invalid(`the ${what} is no Uint8Array`);
   out.u8(isRaw ? 3 : 2);
   if (isRaw) out.bytes(value); else out.text(json(what, value));
 }
@@ -218,9 +224,9 @@ function putEvent(out: Output, event: NewEvent, id: string) {
   putContent(out, "payload", payload ?? null);
   out.id(id);
   out.ids(event.correlation, event.causation);
-  out.option(metadata, (data) => putContent(out, "metadata", data));
+  out.option(metadata ?? undefined, (data) => putContent(out, "metadata", data));
   out.u16(event.flags ?? 0);
-  out.option(event.position, ({ lane, depth }) => { out.u32(lane); out.u32(depth); });
+  out.option(event.position ?? undefined, ({ lane, depth }) => { out.u32(lane); out.u32(depth); });
   putExpected(out, event.expectedVersion);
   out.option(event.causedBy, (item) => out.u32(item));
 }
