@@ -11,7 +11,7 @@ mod batpak01;
 mod batpak10;
 #[cfg(feature = "fjall")]
 mod fjall;
-#[cfg(any(feature = "redb", feature = "lmdb", feature = "fjall"))]
+#[cfg(any(feature = "redb", feature = "lmdb", feature = "fjall", feature = "tephra"))]
 mod keys;
 #[cfg(feature = "lmdb")]
 mod lmdb;
@@ -19,6 +19,8 @@ mod lmdb;
 mod redb;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "tephra")]
+mod tephra;
 
 use crate::events::{Event, Seen};
 use std::error::Error;
@@ -140,6 +142,8 @@ pub struct Kind {
     pub open: fn(&Path, &Setup) -> Result<Box<dyn Engine>>,
     /// Whether a user would gather concurrent appends into one transaction in the application.
     pub groups_in_app: bool,
+    /// Whether it knows no appends that are not synced. Single ones are then not compared with those.
+    pub syncs_always: bool,
     /// Events that it is loaded with at most, for it takes too long otherwise.
     pub events_max: usize,
     /// The same class, in the engine's own words, and what else there is to say.
@@ -157,6 +161,8 @@ pub const ALL: &[Kind] = &[
     fjall::KIND,
     #[cfg(feature = "lmdb")]
     lmdb::KIND,
+    #[cfg(feature = "tephra")]
+    tephra::KIND,
     #[cfg(feature = "batpak10")]
     batpak10::KIND,
     #[cfg(feature = "batpak01")]

@@ -15,6 +15,7 @@ pub const KIND: Kind = Kind {
     name: "annals",
     open,
     groups_in_app: false,
+    syncs_always: false,
     events_max: usize::MAX,
     note: "`OnSync` / `Durable`; BLAKE3 chain, ids, logical clock and index included",
 };

@@ -14,6 +14,7 @@ pub const KIND: Kind = Kind {
     name: "batpak 0.1",
     open,
     groups_in_app: false,
+    syncs_always: false,
     events_max: 10_000,
     note: "never synced / its `sync` after each append, since it answers before it syncs by itself; it has no batch, so a batch is single appends",
 };

@@ -19,6 +19,7 @@ pub const KIND: Kind = Kind {
     name: "batpak 0.10",
     open,
     groups_in_app: false,
+    syncs_always: false,
     events_max: 100_000,
     note: "never synced / waits with its durability gate, groups of 256 at most; a batch takes no expected versions",
 };

@@ -11,6 +11,7 @@ pub const KIND: Kind = Kind {
     name: "fjall",
     open,
     groups_in_app: true,
+    syncs_always: false,
     events_max: usize::MAX,
     note: "`PersistMode::Buffer` / `SyncData`; blocks compressed with LZ4, its default",
 };

@@ -13,6 +13,7 @@ pub const KIND: Kind = Kind {
     name: "lmdb",
     open,
     groups_in_app: true,
+    syncs_always: false,
     events_max: usize::MAX,
     note: "`NO_SYNC` / default flags; reads are views of the mapped file, nothing is checked by a checksum",
 };

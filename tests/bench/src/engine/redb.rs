@@ -11,6 +11,7 @@ pub const KIND: Kind = Kind {
     name: "redb",
     open,
     groups_in_app: true,
+    syncs_always: false,
     events_max: usize::MAX,
     note: "`Durability::None` / `Immediate`; what is not synced does not even survive the process, so its class is weaker than the others'",
 };

@@ -12,6 +12,7 @@ pub const KIND: Kind = Kind {
     name: "sqlite",
     open,
     groups_in_app: true,
+    syncs_always: false,
     events_max: usize::MAX,
     note: "WAL, `synchronous` NORMAL / FULL; unique id, unique (entity, version), an index over scope and kind",
 };
