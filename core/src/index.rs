@@ -11,7 +11,7 @@ mod sealed;
 mod select;
 
 pub(crate) use growing::{GrowingIndex, IndexEntry};
-pub(crate) use page_cache::PageCache;
+pub(crate) use page_cache::{Page, PageCache};
 pub(crate) use sealed::directory as sealed_directory;
 pub(crate) use sealed::{IndexError, PageSource, SealedIndex, SegmentFilter};
 pub(crate) use select::{Direction, Plan};

@@ -49,6 +49,8 @@ impl From<core::convert::Infallible> for IndexError {
 pub(crate) trait PageSource {
     /// The payload of page `number`, its CRC checked.
     fn page(&self, number: u32) -> Result<Page, IndexError>;
+    /// As [`page`](PageSource::page), of one that nobody asks for again.
+    fn page_once(&self, number: u32) -> Result<Page, IndexError>;
     /// Bytes of the stream over all pages.
     fn stream_len(&self) -> u64;
     /// Whether the pages were made anew because those in the file are damaged.
@@ -318,7 +320,10 @@ impl<'a, P: PageSource> SealedIndex<'a, P> {
     fn page(&mut self, column: Column, number: u32) -> Result<&Page, IndexError> {
         let held = &mut self.held[column as usize];
         if held.as_ref().is_none_or(|(of, _)| *of != number) {
-            *held = Some((number, self.source.page(number)?));
+            // What is read whole, once, is not to push out what is asked for again and again.
+            let once = matches!(column, Column::FilterDescriptor | Column::FilterFingerprints);
+            let page = if once { self.source.page_once(number) } else { self.source.page(number) };
+            *held = Some((number, page?));
         }
         let (_, page) = held.as_ref().expect("filled above");
         Ok(page)

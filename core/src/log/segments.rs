@@ -7,7 +7,7 @@ use crate::format::Fault;
 use crate::format::index_block::{Directory, PAGE_LEN, page_payload, stream_len};
 use crate::format::segment::{SegmentFooter, SegmentHeader};
 use crate::index::{
-    GrowingIndex, IndexError, KeyHasher, PageCache, PageSource, SealedIndex, SegmentFilter,
+    GrowingIndex, IndexError, KeyHasher, Page, PageCache, PageSource, SealedIndex, SegmentFilter,
     sealed_directory,
 };
 use crate::log::fetch::Place;
@@ -249,28 +249,42 @@ impl<S: Storage> Pages<'_, S> {
     fn block_len(&self) -> u64 {
         self.rebuilt.as_ref().map_or(self.segment.footer.index_len, |block| block.len() as u64)
     }
+
+    /// Bytes of a page, its CRC included.
+    fn page_len(&self, number: u32) -> Result<usize, IndexError> {
+        let left = self.block_len().checked_sub(page_at(number)).filter(|left| *left > 4);
+        let what = "a page behind the index block's end";
+        let left = left.ok_or(IndexError::Damaged { offset: page_at(number), what })?;
+        Ok(usize::try_from(left).unwrap_or(usize::MAX).min(PAGE_LEN))
+    }
+
+    /// Fills `page` with a page and its CRC, which is checked.
+    fn read_page(&self, number: u32, page: &mut [u8]) -> Result<(), IndexError> {
+        let at = page_at(number);
+        match &self.rebuilt {
+            Some(block) => {
+                let from = usize::try_from(at).unwrap_or(usize::MAX);
+                page.copy_from_slice(&block[from..][..page.len()]);
+            }
+            None => self.segment.file.read_exact_at(page, self.segment.footer.frames_end + at)?,
+        }
+        let checked = page_payload(page, self.segment.header.salt).map(|_| ());
+        checked.ok_or(IndexError::Damaged { offset: at, what: "a page of the index block" })
+    }
 }
 
 impl<S: Storage> PageSource for Pages<'_, S> {
-    fn page(&self, number: u32) -> Result<Arc<[u8]>, IndexError> {
-        let at = u64::from(number) * PAGE_LEN as u64;
-        let salt = self.segment.header.salt;
-        let damaged = |what| IndexError::Damaged { offset: at, what };
-        let left = self.block_len().checked_sub(at).filter(|left| *left > 4);
-        let left = left.ok_or(damaged("a page behind the index block's end"))?;
-        let len = usize::try_from(left).unwrap_or(usize::MAX).min(PAGE_LEN);
-        if let Some(block) = &self.rebuilt {
-            let from = usize::try_from(at).unwrap_or(usize::MAX);
-            let page = block.get(from..from.saturating_add(len)).unwrap_or_default();
-            let payload = page_payload(page, salt).ok_or(damaged("a page of the index"))?;
-            return Ok(payload.into());
+    fn page(&self, number: u32) -> Result<Page, IndexError> {
+        if self.rebuilt.is_some() {
+            return self.page_once(number);
         }
-        self.cache.page(self.segment.header.number, number, || {
-            let mut page = vec![0; len];
-            self.segment.file.read_exact_at(&mut page, self.segment.footer.frames_end + at)?;
-            let payload = page_payload(&page, salt).ok_or(damaged("a page of the index block"))?;
-            Ok(payload.into())
-        })
+        let len = self.page_len(number)?;
+        let segment = self.segment.header.number;
+        self.cache.page(segment, number, len, |page| self.read_page(number, page))
+    }
+
+    fn page_once(&self, number: u32) -> Result<Page, IndexError> {
+        Page::load(self.page_len(number)?, |page| self.read_page(number, page))
     }
 
     fn stream_len(&self) -> u64 {
@@ -280,6 +294,11 @@ impl<S: Storage> PageSource for Pages<'_, S> {
     fn is_rebuilt(&self) -> bool {
         self.rebuilt.is_some()
     }
+}
+
+/// Where a page starts in its block.
+fn page_at(number: u32) -> u64 {
+    u64::from(number) * PAGE_LEN as u64
 }
 
 /// The segments of one moment, in the order of their sequences.
