@@ -13,7 +13,7 @@ mod select;
 pub(crate) use growing::{GrowingIndex, IndexEntry};
 pub(crate) use page_cache::{Page, PageCache};
 pub(crate) use sealed::directory as sealed_directory;
-pub(crate) use sealed::{IndexError, PageSource, SealedIndex, SegmentFilter};
+pub(crate) use sealed::{IndexError, PageSource, Rank, SealedIndex, SegmentFilter};
 pub(crate) use select::{Direction, Plan};
 
 use crate::model::{EntityFilter, EventId, EventKind, Hash, Sequence, Version};

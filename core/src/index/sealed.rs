@@ -5,6 +5,11 @@
 //! is wrong, or a value that can't be, is `IndexError::Damaged`: the caller rebuilds the index
 //! from the frames.
 
+mod names;
+
+pub(crate) use names::Rank;
+
+use self::names::{ENTITY_NAMES, PRUNED_NAMES, SCOPE_NAMES};
 use super::growing::{id_bucket, id_buckets, ordinal_bits};
 use super::page_cache::Page;
 use super::{KeyHasher, ListOf, Ordinal, PostingKey, PostingList, PrunedHead, SegmentIndex};
@@ -102,6 +107,8 @@ pub(crate) struct SealedIndex<'a, P> {
     held: [Held; Column::COUNT],
     /// Kinds that were looked up, by their numbers, of the first [`KINDS_KNOWN_MAX`].
     kinds: Vec<Option<EventKind>>,
+    /// Where the entity is expected that is looked for next.
+    rank: Option<Rank>,
 }
 
 /// A walk over events asks for their kinds again and again; few stores have more.
@@ -122,6 +129,7 @@ impl<'a, P: PageSource> SealedIndex<'a, P> {
             hasher,
             held: [const { None }; Column::COUNT],
             kinds: Vec::new(),
+            rank: None,
         }
     }
 
@@ -149,12 +157,12 @@ impl<'a, P: PageSource> SealedIndex<'a, P> {
 
     /// The name of an entity.
     pub(crate) fn entity_name(&mut self, number: u32) -> Result<String, IndexError> {
-        self.name(number, Column::EntityNameStarts, Column::EntityNames)
+        self.name(number, ENTITY_NAMES)
     }
 
     /// The name of a scope.
     pub(crate) fn scope_name(&mut self, number: u32) -> Result<String, IndexError> {
-        self.name(number, Column::ScopeNameStarts, Column::ScopeNames)
+        self.name(number, SCOPE_NAMES)
     }
 
     /// The kind at `index` of those that occur, and how many events have it.
@@ -175,7 +183,7 @@ impl<'a, P: PageSource> SealedIndex<'a, P> {
 
     /// The newest event of an entity, where it is pruned and no other of the segment is newer.
     pub(crate) fn pruned_head(&mut self, entity: &str) -> Result<Option<PrunedHead>, IndexError> {
-        let Some(number) = self.find_name(PRUNED_NAMES, entity)? else { return Ok(None) };
+        let Some(number) = self.find_name(PRUNED_NAMES, entity, None)? else { return Ok(None) };
         let version = Version::new(self.value(Column::PrunedVersions, number)?);
         let sequence = Sequence::new(self.value(Column::PrunedSequences, number)?);
         let mut hash = Vec::with_capacity(32);
@@ -184,14 +192,6 @@ impl<'a, P: PageSource> SealedIndex<'a, P> {
         let damaged = self.damaged(Column::PrunedHashes, "hashes of 32 bytes");
         let hash: [u8; 32] = hash.try_into().map_err(|_| damaged)?;
         Ok(Some(PrunedHead { version, sequence, hash: Hash::from_bytes(hash) }))
-    }
-
-    fn name(&mut self, number: u32, starts: Column, names: Column) -> Result<String, IndexError> {
-        let range = self.starts(starts, number)?;
-        let mut bytes = Vec::new();
-        self.blob(names, range, &mut bytes)?;
-        let damaged = self.damaged(names, "a name that is not UTF-8");
-        String::from_utf8(bytes).map_err(|_| damaged)
     }
 
     fn kind(&mut self, index: u32) -> Result<EventKind, IndexError> {
@@ -296,12 +296,8 @@ impl<'a, P: PageSource> SealedIndex<'a, P> {
         range: Range<u32>,
         out: &mut Vec<u8>,
     ) -> Result<(), IndexError> {
-        let place = self.directory.column(column);
-        if place.width != 8 && place.count > 0 {
-            return Err(self.damaged(column, "a column of bytes with another width"));
-        }
-        let end = place.offset + u64::from(range.end.min(place.count));
-        let mut at = place.offset + u64::from(range.start);
+        let end = self.byte_place(column, range.end)?;
+        let mut at = self.byte_place(column, range.start)?;
         while at < end {
             let (number, within) = page_of(at);
             let page = self.page(column, number)?;
@@ -315,6 +311,15 @@ impl<'a, P: PageSource> SealedIndex<'a, P> {
             at += part.len() as u64;
         }
         Ok(())
+    }
+
+    /// Where in the stream a byte of a column of bytes stands, or else where the column ends.
+    fn byte_place(&self, column: Column, index: u32) -> Result<u64, IndexError> {
+        let place = self.directory.column(column);
+        if place.width != 8 && place.count > 0 {
+            return Err(self.damaged(column, "a column of bytes with another width"));
+        }
+        Ok(place.offset + u64::from(index.min(place.count)))
     }
 
     fn page(&mut self, column: Column, number: u32) -> Result<&Page, IndexError> {
@@ -333,50 +338,6 @@ impl<'a, P: PageSource> SealedIndex<'a, P> {
         let at = self.directory.column(column).offset;
         let (page, within) = page_of(at);
         IndexError::Damaged { offset: u64::from(page) * PAGE_LEN as u64 + within as u64, what }
-    }
-
-    /// Compares a stored name with `name`.
-    fn compare(
-        &mut self,
-        [starts, names]: [Column; 2],
-        number: u32,
-        name: &str,
-    ) -> Result<Ordering, IndexError> {
-        let range = self.starts(starts, number)?;
-        let mut stored = Vec::new();
-        self.blob(names, range, &mut stored)?;
-        Ok(stored.as_slice().cmp(name.as_bytes()))
-    }
-
-    /// The number of the first of the sorted names that `below` is false for.
-    fn partition(
-        &mut self,
-        columns: [Column; 2],
-        mut below: impl FnMut(&[u8]) -> bool,
-    ) -> Result<u32, IndexError> {
-        let mut low = 0;
-        let mut high = self.directory.column(columns[0]).count.saturating_sub(1);
-        let mut stored = Vec::new();
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let range = self.starts(columns[0], middle)?;
-            stored.clear();
-            self.blob(columns[1], range, &mut stored)?;
-            if below(&stored) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        Ok(low)
-    }
-
-    fn find_name(&mut self, columns: [Column; 2], name: &str) -> Result<Option<u32>, IndexError> {
-        let at = self.partition(columns, |stored| stored < name.as_bytes())?;
-        if at >= self.directory.column(columns[0]).count.saturating_sub(1) {
-            return Ok(None);
-        }
-        Ok((self.compare(columns, at, name)? == Ordering::Equal).then_some(at))
     }
 
     fn find_key(&mut self, keys: Column, id: EventId) -> Result<Option<u32>, IndexError> {
@@ -401,10 +362,6 @@ impl<'a, P: PageSource> SealedIndex<'a, P> {
     }
 }
 
-const ENTITY_NAMES: [Column; 2] = [Column::EntityNameStarts, Column::EntityNames];
-const PRUNED_NAMES: [Column; 2] = [Column::PrunedNameStarts, Column::PrunedNames];
-const SCOPE_NAMES: [Column; 2] = [Column::ScopeNameStarts, Column::ScopeNames];
-
 impl<P: PageSource> SegmentIndex for SealedIndex<'_, P> {
     type Error = IndexError;
 
@@ -413,7 +370,7 @@ impl<P: PageSource> SegmentIndex for SealedIndex<'_, P> {
     }
 
     fn entity(&mut self, name: &str) -> Result<Option<u32>, IndexError> {
-        self.find_name(ENTITY_NAMES, name)
+        self.find_entity(name)
     }
 
     fn entities_with_prefix(&mut self, prefix: &str) -> Result<Option<Range<u32>>, IndexError> {
@@ -429,7 +386,7 @@ impl<P: PageSource> SegmentIndex for SealedIndex<'_, P> {
     }
 
     fn scope(&mut self, name: &str) -> Result<Option<u32>, IndexError> {
-        self.find_name(SCOPE_NAMES, name)
+        self.find_name(SCOPE_NAMES, name, None)
     }
 
     fn coordinate_at(&mut self, ordinal: Ordinal) -> Result<(u32, u32), IndexError> {

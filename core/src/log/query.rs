@@ -4,7 +4,7 @@
 //! read in spans and checked against the region whole, so that an answer never rests on an index
 //! alone. Memory is constant however many events match.
 
-use crate::index::{Direction, Ordinal, Plan, SegmentIndex};
+use crate::index::{Direction, Ordinal, Plan, Rank, SegmentIndex};
 use crate::log::StoreError;
 use crate::log::decode::EventRef;
 use crate::log::fetch::{Place, Span};
@@ -32,6 +32,8 @@ pub struct Query<S: Storage> {
     segment: Option<(usize, Range<u32>)>,
     /// What to ask a sealed segment that is being asked, and whether its index was a rebuilt one.
     plan: Option<(bool, Plan)>,
+    /// Where in the last sealed segment that had it the entity stands.
+    rank: Option<Rank>,
     places: Vec<Place>,
     next_place: usize,
     span: Span,
@@ -75,6 +77,7 @@ impl<S: Storage> Query<S> {
             step: STEP_MIN,
             segment: None,
             plan: None,
+            rank: None,
             places: Vec::new(),
             next_place: 0,
             span: Span::default(),
@@ -319,14 +322,19 @@ impl<S: Storage> Query<S> {
                 Ok(rest)
             }
             Some(Segment::Sealed(sealed)) => {
-                let (places, kept) = (&mut self.places, &mut self.plan);
+                let (places, kept, rank) = (&mut self.places, &mut self.plan, &mut self.rank);
                 sealed.with_index(&self.reader.shared, |index| {
                     found.clear();
                     places.clear();
                     let rebuilt = index.is_rebuilt();
                     let plan = match kept.take() {
                         Some((of, plan)) if of == rebuilt => Some(plan),
-                        _ => Plan::new(index, region)?,
+                        _ => {
+                            index.expect_entity(*rank);
+                            let plan = Plan::new(index, region)?;
+                            *rank = index.entity_rank();
+                            plan
+                        }
                     };
                     let Some(plan) = plan else { return Ok(None) };
                     let rest =
