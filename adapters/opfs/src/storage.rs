@@ -8,10 +8,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
-use annals_core::{FileId, Storage, StorageError, StorageErrorKind, StorageFile};
+use annals_core::{FileId, FileKind, Storage, StorageError, StorageErrorKind, StorageFile};
 use web_sys::{FileReaderSync, FileSystemDirectoryHandle, FileSystemSyncAccessHandle};
 
 use crate::entry::Entry;
+
+/// Handles kept free at opening, for files that will be created.
+pub(crate) const SPARE_HANDLES: usize = 2;
 
 /// How many files are held, and how long an occupied one is waited for.
 #[derive(Clone, Debug)]
@@ -104,6 +107,34 @@ impl Shared {
             + open(&mut self.files.borrow().values())
             + open(&mut self.doomed.borrow().iter())
             + open(&mut self.ready.borrow().values())
+    }
+
+    /// Access handles that are open now, but for files that were opened ahead.
+    pub(crate) fn open_count_listed(&self) -> usize {
+        self.open_count() - self.ready.borrow().len()
+    }
+
+    /// Takes a file that stands in the directory. An empty one is as good as new, most likely
+    /// opened ahead by the worker before: it is not made anew then.
+    pub(crate) fn take_found(&self, entry: Entry) -> Result<(), StorageError> {
+        let is_new = entry.is_open()
+            && entry.len() == 0
+            && entry.id.kind != FileKind::Import
+            && self.ready.borrow().len() < SPARE_HANDLES;
+        let files = if is_new { &self.ready } else { &self.files };
+        files.borrow_mut().insert(entry.id, Rc::new(entry));
+        Ok(())
+    }
+
+    /// Takes a file that was opened ahead.
+    pub(crate) fn take_new(&self, entry: Entry) -> Result<(), StorageError> {
+        // Bytes of a file with this number that was removed, and not yet deleted when the worker
+        // ended.
+        if entry.len() > 0 {
+            entry.set_len(0, 0)?;
+        }
+        self.ready.borrow_mut().insert(entry.id, Rc::new(entry));
+        Ok(())
     }
 
     /// Closes every file, the lock last.

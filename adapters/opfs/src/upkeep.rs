@@ -7,7 +7,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use annals_core::{FileId, FileKind};
+use annals_core::{FileId, FileKind, StorageError};
 use js_sys::{Array, AsyncIterator, IteratorNext};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -16,16 +16,16 @@ use web_sys::{
     FileSystemGetFileOptions, FileSystemHandle, FileSystemSyncAccessHandle, WorkerGlobalScope,
 };
 
-use crate::access;
 use crate::entry::Entry;
 use crate::error::{OpfsError, describe, storage_error, thrown_name};
-use crate::storage::{OpfsOptions, OpfsStorage, Shared};
+use crate::storage::{OpfsOptions, OpfsStorage, SPARE_HANDLES, Shared};
 use crate::wait::open_exclusively;
 
 /// The file whose handle says who owns the directory. Its name is the native one.
 const LOCK_NAME: &str = "LOCK";
-/// Handles kept free at opening, for files that will be created.
-const SPARE_HANDLES: usize = 2;
+
+/// A file in the directory, not opened yet.
+type Named = (FileId, FileSystemFileHandle);
 
 /// What an [`OpfsStorage`] needs done between operations. Dropping it stops that, and no more.
 pub struct OpfsUpkeep {
@@ -142,18 +142,31 @@ impl OpfsUpkeep {
                 found.push((id, pair.get(1).unchecked_into::<FileSystemFileHandle>()));
             }
         }
-        // The newest of each kind first: those are written.
-        found.sort_unstable_by_key(|(id, _)| (std::cmp::Reverse(id.number), id.kind));
+        let ids: Vec<FileId> = found.iter().map(|(id, _)| *id).collect();
+        let newer = |id: FileId| {
+            ids.iter().filter(|other| other.kind == id.kind && other.number > id.number).count()
+        };
         let open_max = self.shared.options.handles_max.saturating_sub(SPARE_HANDLES);
+        loop {
+            // What was opened ahead takes none of the room, so there may be some for others.
+            let room = open_max.saturating_sub(self.shared.open_count_listed());
+            let mut some = Vec::new();
+            while some.len() < room {
+                // The newest of each kind first: those are written, or are to be.
+                let all = found.iter().enumerate();
+                let Some((at, _)) = all.min_by_key(|(_, (id, _))| (newer(*id), id.kind)) else {
+                    break;
+                };
+                some.push(found.swap_remove(at));
+            }
+            if some.is_empty() {
+                break;
+            }
+            self.open_together(some, Shared::take_found).await?;
+        }
         for (id, name) in found {
-            let entry = if self.shared.open_count() < open_max {
-                let handle = self.open_handle(&name).await?;
-                Entry::open(id, name, handle)?
-            } else {
-                let file = snapshot(&name).await?;
-                Entry::closed(id, name, file)
-            };
-            self.shared.files.borrow_mut().insert(id, Rc::new(entry));
+            let file = snapshot(&name).await?;
+            self.shared.take_found(Entry::closed(id, name, file))?;
         }
         Ok(())
     }
@@ -202,21 +215,18 @@ impl OpfsUpkeep {
     }
 
     async fn open_upcoming(&self) -> Result<(), OpfsError> {
-        let upcoming = self.shared.upcoming.borrow().clone();
-        for id in upcoming {
-            if self.is_taken(id) {
-                continue;
-            }
-            self.close_beyond(self.shared.options.handles_max.saturating_sub(1)).await?;
-            let name = file_handle(&self.shared.dir, &id.name(), true).await?;
-            let handle = self.open_handle(&name).await?;
-            // Bytes of a file with this number that was removed, and not yet deleted when the
-            // worker ended.
-            access::truncate(&handle, id, 0)?;
-            let entry = Entry::open(id, name, handle)?;
-            self.shared.ready.borrow_mut().insert(id, Rc::new(entry));
+        let mut missing = self.shared.upcoming.borrow().clone();
+        missing.retain(|id| !self.is_taken(*id));
+        if missing.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let handles_max = self.shared.options.handles_max;
+        self.close_beyond(handles_max.saturating_sub(missing.len())).await?;
+        let mut files = Vec::new();
+        for id in missing {
+            files.push((id, file_handle(&self.shared.dir, &id.name(), true).await?));
+        }
+        self.open_together(files, Shared::take_new).await
     }
 
     fn is_taken(&self, id: FileId) -> bool {
@@ -262,6 +272,32 @@ impl OpfsUpkeep {
             Err(thrown) if thrown_name(&thrown) == "NotFoundError" => Ok(()),
             Err(thrown) => Err(storage_error("remove", Some(id), &thrown).into()),
         }
+    }
+
+    /// Opens files, all at the same time: the browser takes most of a millisecond for each.
+    async fn open_together(
+        &self,
+        files: Vec<Named>,
+        take: fn(&Shared, Entry) -> Result<(), StorageError>,
+    ) -> Result<(), OpfsError> {
+        let ask = |(_, name): &Named| JsFuture::from(name.create_sync_access_handle());
+        let asked: Vec<_> = files.iter().map(ask).collect();
+        let mut outcome = Ok(());
+        // Each is awaited, whatever became of those before: a handle that nobody takes would hold
+        // its file.
+        for ((id, name), asked) in files.into_iter().zip(asked) {
+            let opened = match asked.await {
+                Ok(handle) => Ok(handle.unchecked_into()),
+                Err(_) if outcome.is_ok() => self.open_handle(&name).await,
+                Err(_) => continue,
+            };
+            let taken = opened.and_then(|handle| {
+                let entry = Entry::open(id, name, handle)?;
+                Ok(take(&self.shared, entry)?)
+            });
+            outcome = outcome.and(taken);
+        }
+        outcome
     }
 
     async fn open_handle(

@@ -105,6 +105,57 @@ async fn what_is_no_longer_expected_is_given_back() {
 }
 
 #[wasm_bindgen_test]
+async fn what_was_opened_ahead_is_there_for_the_next_worker() {
+    let place = Place::new("ahead").await;
+    let (storage, mut upkeep) = OpfsStorage::open(place.dir(), impatient()).await.unwrap();
+    let upcoming = [FileId::segment(1), FileId::meta(1)];
+    storage.prepare(&upcoming);
+    upkeep.top_up().await.unwrap();
+    drop((storage, upkeep));
+    let (storage, _upkeep) = OpfsStorage::open(place.dir(), impatient()).await.unwrap();
+    assert_eq!(storage.list().unwrap(), []);
+    for id in upcoming {
+        assert_eq!(storage.create(id).unwrap().len().unwrap(), 0);
+    }
+}
+
+#[wasm_bindgen_test]
+async fn more_empty_files_than_are_opened_ahead_are_listed() {
+    let place = Place::new("empties").await;
+    let (storage, mut upkeep) = OpfsStorage::open(place.dir(), impatient()).await.unwrap();
+    for number in 1..=12 {
+        storage.prepare(&[FileId::segment(number)]);
+        upkeep.top_up().await.unwrap();
+        storage.create(FileId::segment(number)).unwrap();
+    }
+    drop((storage, upkeep));
+    let (storage, _upkeep) = OpfsStorage::open(place.dir(), impatient()).await.unwrap();
+    let listed: Vec<FileId> = (1..=10).map(FileId::segment).collect();
+    assert_eq!(storage.list().unwrap(), listed);
+    assert!(storage.open_handles() <= 8, "{} handles", storage.open_handles());
+}
+
+#[wasm_bindgen_test]
+async fn a_held_file_leaves_no_other_occupied() {
+    let place = Place::new("occupied").await;
+    let ids = [FileId::segment(1), FileId::segment(2), FileId::meta(1)];
+    let (storage, mut upkeep) = OpfsStorage::open(place.dir(), impatient()).await.unwrap();
+    storage.prepare(&ids);
+    upkeep.top_up().await.unwrap();
+    for id in ids {
+        storage.create(id).unwrap().write_all_at(b"x", 0).unwrap();
+    }
+    drop((storage, upkeep));
+    let held = place.hold("0000000002.seg").await;
+    let error = OpfsStorage::open(place.dir(), impatient()).await.unwrap_err();
+    assert!(matches!(&error, OpfsError::Busy { file, .. } if file == "0000000002.seg"), "{error}");
+    held.close();
+    let at_once = OpfsOptions::default().with_busy_timeout_ms(0);
+    let (storage, _upkeep) = OpfsStorage::open(place.dir(), at_once).await.unwrap();
+    assert_eq!(storage.list().unwrap(), [ids[0], ids[1], ids[2]]);
+}
+
+#[wasm_bindgen_test]
 async fn many_files_share_a_few_handles() {
     let place = Place::new("budget").await;
     let (storage, mut upkeep) = OpfsStorage::open(place.dir(), impatient()).await.unwrap();

@@ -4,7 +4,7 @@ use annals_opfs::opfs_directory;
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::FileSystemDirectoryHandle;
+use web_sys::{FileSystemDirectoryHandle, FileSystemSyncAccessHandle};
 
 #[wasm_bindgen(inline_js = "
 export async function clear(dir) {
@@ -18,11 +18,15 @@ export async function names(dir) {
 export async function len(dir, name) {
   return (await (await dir.getFileHandle(name)).getFile()).size;
 }
+export async function hold(dir, name) {
+  return (await dir.getFileHandle(name)).createSyncAccessHandle();
+}
 ")]
 extern "C" {
     fn clear(dir: &FileSystemDirectoryHandle) -> Promise;
     fn names(dir: &FileSystemDirectoryHandle) -> Promise;
     fn len(dir: &FileSystemDirectoryHandle, name: &str) -> Promise;
+    fn hold(dir: &FileSystemDirectoryHandle, name: &str) -> Promise;
 }
 
 /// See the module.
@@ -48,5 +52,10 @@ impl Place {
 
     pub(crate) async fn len_of(&self, name: &str) -> f64 {
         JsFuture::from(len(&self.dir, name)).await.unwrap().as_f64().unwrap()
+    }
+
+    /// Opens a file as another worker would.
+    pub(crate) async fn hold(&self, name: &str) -> FileSystemSyncAccessHandle {
+        JsFuture::from(hold(&self.dir, name)).await.unwrap().into()
     }
 }
