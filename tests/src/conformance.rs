@@ -99,6 +99,8 @@ macro_rules! conformance_tests {
                 b07_a_refused_item_refuses_the_batch,
                 b07_readers_see_a_batch_whole_or_not,
                 b07_a_discarded_group_leaves_nothing,
+                b07_a_group_is_visible_behind_its_sync,
+                b11_a_group_whose_sync_failed_takes_along_what_was_staged_behind_it,
                 b07_items_have_options_of_their_own,
                 b07_an_item_may_name_an_earlier_item_as_its_cause,
                 b07_a_batch_that_contradicts_itself_is_refused,

@@ -8,6 +8,7 @@ mod commit;
 mod erase;
 mod follow;
 mod keep;
+mod led;
 mod policy;
 mod project;
 mod read;

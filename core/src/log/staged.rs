@@ -13,7 +13,8 @@ use hashbrown::{HashMap, HashTable};
 pub enum Staged {
     /// Its events are these of the group; they count once the group is committed.
     Group(Range<usize>),
-    /// It does not fit the segment behind what is staged: commit that, then stage it again.
+    /// It does not fit the segment behind what is staged, or behind the group whose sync is under
+    /// way: commit that, then stage it again.
     Full,
     /// Its events were there already, under the same idempotency keys: the original receipts.
     Known(Vec<AppendReceipt>),

@@ -58,7 +58,8 @@ pub struct Log<S: Storage, H: Host> {
     pub(super) host: H,
     pub(super) config: LogConfig,
     pub(super) shared: Arc<Shared<S>>,
-    /// What is committed, as the writer itself reads it.
+    /// What is written, as the writer itself reads it: all that is committed, and the group whose
+    /// sync is under way.
     pub(super) reader: Reader<S>,
     pub(super) durable_end: Sequence,
     pub(super) hlc: Hlc,
@@ -196,7 +197,7 @@ impl<S: Storage, H: Host> Log<S, H> {
     /// A reader of everything committed so far.
     #[must_use]
     pub fn reader(&self) -> Reader<S> {
-        self.reader.clone()
+        Reader::new(&self.shared)
     }
 
     /// Gives out such readers, now and later.
@@ -211,7 +212,7 @@ impl<S: Storage, H: Host> Log<S, H> {
     ///
     /// Storage errors and corruption met while reading the indexes.
     pub fn stats(&self) -> Result<LogStats, StoreError> {
-        self.reader.stats()
+        self.reader().stats()
     }
 
     pub(super) fn set_view(&mut self, view: View<S>) {
@@ -236,6 +237,8 @@ impl<S: Storage, H: Host> Log<S, H> {
     pub(super) fn poisoned_by(&mut self, error: StorageError) -> StoreError {
         self.poison = Some(error.clone());
         self.discard();
+        // What was written and never synced is not there for anyone.
+        self.reader.end = self.shared.ends().0;
         StoreError::Poisoned { cause: error }
     }
 

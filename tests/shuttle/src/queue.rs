@@ -6,27 +6,34 @@ use crate::store::commit::Committer;
 use crate::store::worker::{Bell, Worker};
 use annals_core::{
     Append, Batch, Coordinate, Event, EventKind, FileId, Log, LogConfig, MemoryFile, MemoryStorage,
-    Payload, Region, Storage, StorageError, StorageFile, StoreError,
+    Payload, Region, Storage, StorageError, StorageErrorKind, StorageFile, StoreError,
 };
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-/// Files in memory. Whoever writes or syncs lets others go on meanwhile; one write may panic.
+/// Files in memory. Whoever writes or syncs lets others go on meanwhile; one write may panic, and one
+/// sync may panic or fail.
 pub(crate) struct Slow {
     files: MemoryStorage,
-    /// Not shuttle's: it is no part of what is looked at.
-    writes_left: Arc<AtomicI64>,
+    left: Arc<Left>,
+}
+
+/// How many calls there are before one goes wrong. Not shuttle's: it is no part of what is looked at.
+struct Left {
+    writes: AtomicI64,
+    syncs: AtomicI64,
+    sync_panics: AtomicBool,
 }
 
 /// See [`Slow`].
 pub(crate) struct SlowFile {
     file: MemoryFile,
-    writes_left: Arc<AtomicI64>,
+    left: Arc<Left>,
 }
 
 impl Slow {
     fn file(&self, file: MemoryFile) -> SlowFile {
-        SlowFile { file, writes_left: Arc::clone(&self.writes_left) }
+        SlowFile { file, left: Arc::clone(&self.left) }
     }
 }
 
@@ -69,13 +76,18 @@ impl StorageFile for SlowFile {
 
     fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<(), StorageError> {
         shuttle::thread::yield_now();
-        let left = self.writes_left.fetch_sub(1, Ordering::Relaxed);
+        let left = self.left.writes.fetch_sub(1, Ordering::Relaxed);
         assert!(left != 0, "simulated panic of a storage");
         self.file.write_all_at(buf, offset)
     }
 
     fn sync_data(&self) -> Result<(), StorageError> {
         shuttle::thread::yield_now();
+        if self.left.syncs.fetch_sub(1, Ordering::Relaxed) == 0 {
+            let panics = self.left.sync_panics.load(Ordering::Relaxed);
+            assert!(!panics, "simulated panic of a storage");
+            return Err(StorageError::new(StorageErrorKind::Other, "sync_data"));
+        }
         self.file.sync_data()
     }
 }
@@ -84,15 +96,17 @@ impl StorageFile for SlowFile {
 pub(crate) struct Queue {
     pub(crate) committer: Arc<Committer<Slow>>,
     files: MemoryStorage,
-    writes_left: Arc<AtomicI64>,
+    left: Arc<Left>,
     worker: Option<Worker>,
 }
 
 impl Queue {
     pub(crate) fn new(capacity: usize) -> Self {
         let files = MemoryStorage::new();
-        let writes_left = Arc::new(AtomicI64::new(-1));
-        let storage = Slow { files: files.clone(), writes_left: Arc::clone(&writes_left) };
+        let never = || AtomicI64::new(-1);
+        let left = Left { writes: never(), syncs: never(), sync_panics: AtomicBool::new(false) };
+        let left = Arc::new(left);
+        let storage = Slow { files: files.clone(), left: Arc::clone(&left) };
         let bell = Bell::default();
         let leader = bell.clone();
         let committer = Committer::new(
@@ -111,18 +125,35 @@ impl Queue {
             }
         };
         let worker = Worker::spawn("leader", bell, None, act).expect("shuttle has threads");
-        Queue { committer, files, writes_left, worker: Some(worker) }
+        Queue { committer, files, left, worker: Some(worker) }
     }
 
     /// The write behind so many others panics.
     pub(crate) fn panic_after(&self, writes: i64) {
-        self.writes_left.store(writes, Ordering::Relaxed);
+        self.left.writes.store(writes, Ordering::Relaxed);
+    }
+
+    /// The sync behind so many others fails, or panics.
+    pub(crate) fn sync_goes_wrong_after(&self, syncs: i64, panics: bool) {
+        self.left.syncs.store(syncs, Ordering::Relaxed);
+        self.left.sync_panics.store(panics, Ordering::Relaxed);
     }
 
     /// Closes, and opens what is there.
-    pub(crate) fn close(mut self) -> Vec<Event> {
+    pub(crate) fn close(self) -> Vec<Event> {
         let closed = self.committer.close();
         assert!(closed.is_ok(), "{closed:?}");
+        self.open_again()
+    }
+
+    /// Closes a store whose writer is poisoned, and opens what is there.
+    pub(crate) fn close_poisoned(self) -> Vec<Event> {
+        let closed = self.committer.close();
+        assert!(matches!(closed, Err(StoreError::Poisoned { .. })), "{closed:?}");
+        self.open_again()
+    }
+
+    fn open_again(mut self) -> Vec<Event> {
         assert!(matches!(self.committer.append(batch("late")), Err(StoreError::Closed)));
         drop(self.worker.take());
         let log = Log::open(self.files.clone(), SystemHost::new(None), LogConfig::default());

@@ -38,7 +38,9 @@ fn check_receipts(events: &[Event], answers: &[(String, Answer)]) {
                 assert_eq!(receipts, there, "{entity} is there, once, where its receipt says");
             }
             Err(StoreError::Closed) => assert!(there.is_empty(), "{entity} was refused"),
-            Err(StoreError::Interrupted { .. }) => assert!(there.len() <= 1, "{entity}"),
+            Err(StoreError::Interrupted { .. } | StoreError::Poisoned { .. }) => {
+                assert!(there.len() <= 1, "{entity}");
+            }
             Err(other) => panic!("nothing answers that: {other}"),
         }
     }
@@ -108,6 +110,35 @@ pub fn a_panic_in_a_commit_leaves_nobody_waiting() {
     let interrupted = answers.iter().filter(interrupted).count();
     assert!((1..=3).contains(&interrupted), "the group that panicked: {answers:?}");
     check_receipts(&queue.close(), &answers);
+}
+
+/// A sync that panics answers its own group, and those that were staged behind it are committed.
+pub fn a_panic_in_a_sync_leaves_nobody_waiting() {
+    let queue = Queue::new(2);
+    let first = queue.committer.append(batch("first"));
+    queue.sync_goes_wrong_after(1, true);
+    let mut answers = joined(appending(&queue));
+    let interrupted =
+        |(_, answer): &&(String, Answer)| matches!(answer, Err(StoreError::Interrupted { .. }));
+    let interrupted = answers.iter().filter(interrupted).count();
+    assert!((1..=3).contains(&interrupted), "the group that panicked: {answers:?}");
+    answers.push(("first".to_owned(), first));
+    check_receipts(&queue.close(), &answers);
+}
+
+/// A sync that fails answers all, those that were staged behind it too, and shows nothing of them.
+pub fn a_failed_sync_answers_all() {
+    let queue = Queue::new(2);
+    let first = queue.committer.append(batch("first"));
+    queue.sync_goes_wrong_after(1, false);
+    let mut answers = joined(appending(&queue));
+    answers.push(("first".to_owned(), first));
+    let poisoned =
+        |(_, answer): &(String, Answer)| matches!(answer, Err(StoreError::Poisoned { .. }));
+    assert!(answers.iter().any(poisoned) && !answers.iter().all(poisoned), "{answers:?}");
+    let written = answers.iter().filter(|(_, answer)| answer.is_ok()).count();
+    assert_eq!(queue.committer.reader().end().get(), written as u64, "only these are visible");
+    check_receipts(&queue.close_poisoned(), &answers);
 }
 
 /// A follower that sleeps whenever it has seen all is woken for every commit, and for the close.

@@ -2,6 +2,8 @@
 
 #[path = "../../../adapters/native/src/store/commit.rs"]
 pub(crate) mod commit;
+#[path = "../../../adapters/native/src/store/led.rs"]
+pub(crate) mod led;
 #[path = "../../../adapters/native/src/store/request.rs"]
 pub(crate) mod request;
 #[path = "../../../adapters/native/src/store/signal.rs"]

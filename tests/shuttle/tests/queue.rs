@@ -69,6 +69,16 @@ fn b13_a_panic_in_a_commit_leaves_nobody_waiting() {
 }
 
 #[test]
+fn b13_a_panic_in_a_sync_leaves_nobody_waiting() {
+    explore(scenario::a_panic_in_a_sync_leaves_nobody_waiting);
+}
+
+#[test]
+fn b11_a_failed_sync_answers_all() {
+    explore(scenario::a_failed_sync_answers_all);
+}
+
+#[test]
 fn b05_one_of_those_that_expect_a_version_wins() {
     explore(scenario::one_of_those_that_expect_a_version_wins);
 }

@@ -2,7 +2,8 @@
 
 use annals_core::{
     Append, AppendCondition, BATCH_EVENTS_MAX, Batch, EventFlags, EventId, ExpectedVersion,
-    Payload, PositionHint, Region, Sequence, Staged, StoreError, Version,
+    Payload, PositionHint, Region, Sequence, Staged, StorageError, StorageErrorKind, StoreError,
+    Version,
 };
 
 use super::Backend;
@@ -64,6 +65,53 @@ pub fn b07_readers_see_a_batch_whole_or_not(backend: impl Backend) {
     assert_eq!(all(&early).len(), 1, "a reader keeps its prefix");
     early.refresh();
     assert_eq!(all(&early).len(), 3);
+}
+
+/// Where the caller syncs, a group is visible behind its sync; what was staged meanwhile goes on
+/// from it.
+pub fn b07_a_group_is_visible_behind_its_sync(backend: impl Backend) {
+    let mut log = open(&backend);
+    put(&mut log, &event("order:1", PLACED, "first"));
+    log.stage(&[event("order:1", PAID, "a")], None).expect("fine");
+    let mut receipts = Vec::new();
+    let begun = log.begin_commit(|log, info| receipts.extend(log.receipts(0..1, info)));
+    let sync = begun.expect("written").expect("it is to be durable");
+    assert_eq!((all(&log.reader()).len(), log.durable_end()), (1, Sequence::new(1)));
+    assert_eq!(log.stats().expect("an index").events, 1);
+    log.stage(&[event("order:1", SHIPPED, "b")], None).expect("fine");
+    let done = sync.run();
+    log.finish_sync(&sync, done).expect("nothing is wrong with it");
+    assert_eq!((all(&log.reader()).len(), log.durable_end()), (2, Sequence::new(2)));
+    assert!(log.has_staged(), "the next group is as it was");
+    log.commit(|log, info| receipts.extend(log.receipts(0..1, info))).expect("written");
+    assert!(receipts.iter().all(|receipt| receipt.durable));
+    let versions: Vec<_> = receipts.iter().map(|receipt| receipt.version.get()).collect();
+    assert_eq!(versions, [1, 2]);
+    let events = all(&log.reader());
+    assert_eq!(events[2].header.prev_hash, events[1].event_hash());
+    drop(log);
+    assert_eq!(all(&open(&backend).reader()), events);
+}
+
+/// After a failed sync neither its group nor what was staged in view of it is there for anyone.
+pub fn b11_a_group_whose_sync_failed_takes_along_what_was_staged_behind_it(backend: impl Backend) {
+    let mut log = open(&backend);
+    put(&mut log, &event("order:1", PLACED, "first"));
+    let before = all(&log.reader());
+    log.stage(&[event("order:1", PAID, "a")], None).expect("fine");
+    let sync = log.begin_commit(|_, _| {}).expect("written").expect("it is to be durable");
+    log.stage(&[event("order:1", SHIPPED, "b")], None).expect("fine");
+    let failure = StorageError::new(StorageErrorKind::Other, "sync_data");
+    let failed = log.finish_sync(&sync, Err(failure));
+    assert!(matches!(failed, Err(StoreError::Poisoned { .. })), "{failed:?}");
+    assert!(!log.has_staged());
+    assert_eq!(all(&log.reader()), before);
+    let refused = log.append(&event("order:1", SHIPPED, "c"));
+    assert!(matches!(refused, Err(StoreError::Poisoned { .. })), "{refused:?}");
+    drop(log);
+    let mut log = open(&backend);
+    assert!(all(&log.reader()).starts_with(&before));
+    put(&mut log, &event("order:1", SHIPPED, "goes on"));
 }
 
 /// A group that is given up leaves nothing, and what comes next is numbered as if it never was.

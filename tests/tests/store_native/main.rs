@@ -2,6 +2,8 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 #[cfg(test)]
+mod ahead;
+#[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod faults;

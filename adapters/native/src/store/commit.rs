@@ -1,26 +1,25 @@
-//! Group commit: whoever holds the writer commits for all that wait.
+//! Group commit: whoever has the turn commits for all that wait.
 //!
-//! A caller that finds the writer free commits at once, on its own thread. One that does not
-//! enqueues its batch and parks. The thread that holds the writer takes the whole queue, and what
-//! comes while it is staged, into one write and one sync. When it lets go it wakes the next leader,
-//! the front of what has gathered meanwhile, and those it has served: as many of these first as it
-//! takes for the next group to be worth its sync. Submitted batches have no thread that waits, so a
-//! thread of the store's leads for them.
+//! A caller that finds the turn free takes it and commits at once, on its own thread. One that does
+//! not enqueues its batch and parks. The thread that has the turn takes the whole queue, and what
+//! comes while it is staged, into one write and one sync. The sync runs without the writer: those
+//! that come meanwhile stage their batches behind it, so that the next group is ready when it ends.
+//! Whoever has finished wakes the next leader, the front of the queue, and those it has served: as
+//! many of these first as it takes for the next group to be worth its sync. Submitted batches have
+//! no thread that waits, so a thread of the store's leads for them.
 //!
-//! No wake-up is lost: a caller enqueues, then tries the writer; a leader lets the writer go, then
-//! looks at the queue.
+//! No wake-up is lost: a batch stays in the queue until a leader takes it, staged ahead or not. A
+//! caller enqueues, then tries the turn; a leader gives the turn up, then looks at the queue.
 
 use crate::config::{RestartPolicy, Restarts};
 use crate::host::SystemHost;
+use crate::store::led::{BatchRef, Led};
 use crate::store::request::{Answer, Request};
 use crate::store::signal::Feed;
 use crate::store::sync::{AtomicBool, Condvar, Instant, Mutex, MutexGuard, Ordering, park};
-use annals_core::{
-    Append, AppendCondition, Batch, Log, LogConfig, Reader, Staged, Storage, StoreError,
-};
+use annals_core::{Batch, Log, LogConfig, PendingSync, Reader, Storage, StoreError};
 use std::any::Any;
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,15 +27,14 @@ use std::time::Duration;
 /// The log of a native store.
 pub(crate) type NativeLog<S> = Log<Arc<S>, SystemHost>;
 
-/// A group is written when it has grown to so many bytes.
-const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// A batch and its own condition.
-type BatchRef<'a> = (&'a [Append], Option<&'a AppendCondition>);
-
 /// See the module.
 pub(crate) struct Committer<S: Storage> {
+    /// Held by the one that does anything with the log but stage ahead, its sync included. Taken
+    /// before the writer.
+    turn: Mutex<()>,
     writer: Mutex<Writer<S>>,
+    /// A sync has ended, and those who stage ahead are to make way.
+    landing: AtomicBool,
     queue: Mutex<VecDeque<Arc<Request>>>,
     room: Condvar,
     capacity: usize,
@@ -50,6 +48,10 @@ pub(crate) struct Committer<S: Storage> {
 pub(crate) struct Writer<S: Storage> {
     /// `None` once the store is closed, or the writer crashed for good.
     log: Option<NativeLog<S>>,
+    /// What was staged beside a sync. Its batches are in the queue still.
+    ahead: Led,
+    /// Staging ahead has panicked; starting over is for whoever has the turn.
+    panic: Option<Box<dyn Any + Send>>,
     restarts: Restarts,
     crash: Option<String>,
 }
@@ -66,9 +68,12 @@ impl<S: Storage> Committer<S> {
         let log = Log::open(storage, host, config)?;
         let feed = Feed::new(log.readers());
         let restarts = Restarts::new(policy);
-        let writer = Writer { log: Some(log), restarts, crash: None };
+        let (ahead, panic, crash) = (Led::default(), None, None);
+        let writer = Writer { log: Some(log), ahead, panic, restarts, crash };
         Ok(Committer {
+            turn: Mutex::default(),
             writer: Mutex::new(writer),
+            landing: AtomicBool::new(false),
             queue: Mutex::default(),
             room: Condvar::new(),
             capacity,
@@ -91,9 +96,9 @@ impl<S: Storage> Committer<S> {
     /// Commits a batch and waits for it.
     pub(crate) fn append(&self, batch: Batch) -> Answer {
         self.check_open()?;
-        if let Some(writer) = self.writer.try_lock() {
+        if let Some(turn) = self.turn.try_lock() {
             let own = (batch.items(), batch.condition());
-            return self.lead(writer, Some(own)).unwrap_or(Err(StoreError::Closed));
+            return self.lead(turn, Some(own)).unwrap_or(Err(StoreError::Closed));
         }
         let request = Arc::new(Request::new(batch));
         request.wait_here();
@@ -102,13 +107,15 @@ impl<S: Storage> Committer<S> {
             if let Some(answer) = request.take() {
                 return answer;
             }
-            if let Some(writer) = self.writer.try_lock() {
-                self.lead(writer, None);
+            if let Some(turn) = self.turn.try_lock() {
+                self.lead(turn, None);
                 if let Some(answer) = request.take() {
                     return answer;
                 }
-                // Another leader has taken the batch, has let the writer go, and answers next: to
+                // Another leader has taken the batch, has given the turn up, and answers next: to
                 // lead again and again until then would be in its way.
+            } else {
+                self.stage_ahead();
             }
             park();
         }
@@ -162,12 +169,16 @@ impl<S: Storage> Committer<S> {
         if self.queue.lock().is_empty() {
             return;
         }
-        self.lead(self.writer.lock(), None);
+        let turn = self.turn.try_lock().unwrap_or_else(|| {
+            self.stage_ahead();
+            self.turn.lock()
+        });
+        self.lead(turn, None);
     }
 
-    /// Lets the writer go and wakes who leads next.
-    fn let_go(&self, writer: MutexGuard<'_, Writer<S>>) {
-        drop(writer);
+    /// Gives the turn up and wakes who leads next.
+    fn give_up(&self, turn: MutexGuard<'_, ()>) {
+        drop(turn);
         let front = self.queue.lock().front().cloned();
         if let Some(front) = front
             && !front.is_done()
@@ -177,43 +188,51 @@ impl<S: Storage> Committer<S> {
         }
     }
 
+    /// Stages what waits behind the commit that is under way, if nobody else is at it.
+    fn stage_ahead(&self) {
+        let Some(mut writer) = self.writer.try_lock() else { return };
+        let Writer { log: Some(log), ahead, panic: None, .. } = &mut *writer else { return };
+        let known = ahead.left_in_queue;
+        ahead.queued.extend(self.queue.lock().iter().skip(known).cloned());
+        ahead.left_in_queue = ahead.queued.len();
+        let landing = || self.landing.load(Ordering::Acquire);
+        let staged = catch_unwind(AssertUnwindSafe(|| ahead.stage_ahead(log, landing)));
+        writer.panic = staged.err();
+    }
+
     /// Commits all that waits, `own` behind it, and what comes while that is staged, on this thread;
     /// returns the answer to `own`. Its caller may have submitted before, and what a thread appends
     /// stays in its order.
-    fn lead(
-        &self,
-        mut writer: MutexGuard<'_, Writer<S>>,
-        own: Option<BatchRef<'_>>,
-    ) -> Option<Answer> {
-        let begun = Instant::now();
-        let mut led = Led::default();
+    fn lead(&self, turn: MutexGuard<'_, ()>, own: Option<BatchRef<'_>>) -> Option<Answer> {
+        let mut writer = self.writer.lock();
+        writer.mend();
+        let mut led = std::mem::take(&mut writer.ahead);
         // Outside of the guard: these are answered whatever happens there.
-        self.take_queue(&mut led.queued);
+        self.take_queue(&mut led);
         let end_before = self.feed.end();
-        let done = guard(&mut writer, |log| {
-            self.commit_all(log, own, &mut led);
-            Ok(())
+        let mut commit_begun = Instant::now();
+        let begun = guard(&mut writer, |log| {
+            self.stage_all(log, own, &mut led);
+            commit_begun = Instant::now();
+            Ok(led.begin_commit(log))
         });
+        let done = match begun {
+            Ok(Some(sync)) => self.finish(writer, &sync, &mut led),
+            begun => begun.map(drop),
+        };
+        let commit = commit_begun.elapsed();
         let moved = self.feed.end() != end_before;
         let failure = done.err().unwrap_or(StoreError::Closed);
-        let Led { queued, mut answers, own_at, .. } = led;
-        answers.resize_with(queued.len() + usize::from(own_at.is_some()), || None);
-        let own = own.map(|_| {
-            let answer = own_at.and_then(|at| answers.remove(at));
-            answer.unwrap_or_else(|| Err(failure.clone()))
-        });
-        let answers = answers.into_iter().map(|answer| answer.unwrap_or(Err(failure.clone())));
-        let mut answered = queued.iter().zip(answers);
+        let (mut answered, own_answer) = led.into_answers(&failure);
+        let own = own.map(|_| own_answer.unwrap_or(Err(failure)));
         let mut kept = Vec::new();
-        if !queued.is_empty() {
-            let enough = enough_waiting(begun.elapsed());
-            while self.queue.lock().len() < enough
-                && let Some((request, answer)) = answered.next()
-            {
-                kept.extend(request.answer_thread(answer).err().map(|answer| (request, answer)));
-            }
+        let enough = enough_waiting(commit);
+        while self.queue.lock().len() < enough
+            && let Some((request, answer)) = answered.next()
+        {
+            kept.extend(request.answer_thread(answer).err().map(|answer| (request, answer)));
         }
-        self.let_go(writer);
+        self.give_up(turn);
         for (request, answer) in kept.into_iter().chain(answered) {
             request.answer(answer);
         }
@@ -223,35 +242,54 @@ impl<S: Storage> Committer<S> {
         own
     }
 
-    /// Stages what was taken and `own`, then what has come meanwhile, until nothing more has, and
-    /// writes it, as one group where it fits.
-    fn commit_all(&self, log: &mut NativeLog<S>, own: Option<BatchRef<'_>>, led: &mut Led) {
-        let mut staged = 0;
+    /// Stages what was taken and `own`, then what has come meanwhile, until nothing more has.
+    fn stage_all(&self, log: &mut NativeLog<S>, own: Option<BatchRef<'_>>, led: &mut Led) {
         loop {
-            while let Some(request) = led.queued.get(staged).cloned() {
-                led.stage(log, request.batch_ref());
-                staged += 1;
+            led.stage_queued(log);
+            if let Some(own) = own {
+                led.stage_own(log, own);
             }
-            if let Some(own) = own.filter(|_| led.own_at.is_none()) {
-                led.own_at = Some(led.answers.len());
-                led.stage(log, own);
-            }
-            if staged >= self.capacity || !self.take_queue(&mut led.queued) {
+            if led.queued.len() >= self.capacity || !self.take_queue(led) {
                 break;
             }
         }
-        led.commit_group(log);
     }
 
-    /// Takes all that waits; `false` where nothing did.
-    fn take_queue(&self, taken: &mut Vec<Arc<Request>>) -> bool {
-        let before = taken.len();
-        taken.extend(self.queue.lock().drain(..));
-        let any = taken.len() > before;
+    /// Syncs what was written, the writer left to those who stage ahead, and makes it visible.
+    fn finish(
+        &self,
+        writer: MutexGuard<'_, Writer<S>>,
+        sync: &PendingSync<Arc<S>>,
+        led: &mut Led,
+    ) -> Result<(), StoreError> {
+        drop(writer);
+        let synced = catch_unwind(AssertUnwindSafe(|| sync.run()));
+        self.landing.store(true, Ordering::Release);
+        let mut writer = self.writer.lock();
+        self.landing.store(false, Ordering::Release);
+        let done = guard(&mut writer, |log| {
+            let done = synced.unwrap_or_else(|panic| resume_unwind(panic));
+            let finished = log.finish_sync(sync, done);
+            led.settle(log, &finished);
+            finished
+        });
+        if done.is_err() {
+            writer.unstage();
+        }
+        done
+    }
+
+    /// Takes all that waits; `false` where nothing did that was not known.
+    fn take_queue(&self, led: &mut Led) -> bool {
+        let known = led.queued.len();
+        let mut queue = self.queue.lock();
+        let any = !queue.is_empty();
+        led.queued.extend(queue.drain(..).skip(std::mem::take(&mut led.left_in_queue)));
+        drop(queue);
         if any {
             self.room.notify_all();
         }
-        any
+        led.queued.len() > known
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -267,12 +305,16 @@ impl<S: Storage> Committer<S> {
         &self,
         act: impl FnOnce(&mut NativeLog<S>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let turn = self.turn.lock();
         let mut writer = self.writer.lock();
+        writer.mend();
+        writer.unstage();
         let end_before = self.feed.end();
         let result = guard(&mut writer, act);
+        drop(writer);
         // An erasure appends its record, and starting over finds what a panic left.
         let moved = self.feed.end() != end_before;
-        self.let_go(writer);
+        self.give_up(turn);
         if moved {
             self.feed.signal.raise();
         }
@@ -295,15 +337,18 @@ impl<S: Storage> Committer<S> {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        self.lead(self.writer.lock(), None);
+        self.lead(self.turn.lock(), None);
+        let turn = self.turn.lock();
         let mut writer = self.writer.lock();
+        writer.mend();
+        writer.unstage();
         let closed =
             match writer.log.take().map(|log| catch_unwind(AssertUnwindSafe(|| log.close()))) {
                 None => Ok(()),
                 Some(Ok(closed)) => closed,
                 Some(Err(panic)) => Err(StoreError::WriterCrashed { message: message_of(&*panic) }),
             };
-        drop(writer);
+        drop((writer, turn));
         let left: Vec<Arc<Request>> = self.queue.lock().drain(..).collect();
         // Behind the lock: whoever waits for room by now is woken, and nobody begins to wait.
         self.room.notify_all();
@@ -324,8 +369,24 @@ impl<S: Storage> Writer<S> {
         }
     }
 
+    /// Forgets what was staged ahead; the queue has it still.
+    fn unstage(&mut self) {
+        self.ahead = Led::default();
+        if let Some(log) = &mut self.log {
+            log.discard();
+        }
+    }
+
+    /// Starts over where staging ahead has panicked.
+    fn mend(&mut self) {
+        if let Some(panic) = self.panic.take() {
+            self.restart(&*panic);
+        }
+    }
+
     /// Rebuilds the writer after a panic, as far as its policy goes.
     fn restart(&mut self, panic: &(dyn Any + Send)) -> StoreError {
+        self.ahead = Led::default();
         let mut message = message_of(panic);
         tracing::error!(%message, "a commit panicked");
         if self.restarts.allow()
@@ -361,8 +422,8 @@ pub(crate) fn message_of(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "a panic without a message".into())
 }
 
-/// How many batches that wait are enough for the next leader to begin with, where a commit takes so
-/// long. A thread that is answered may well come back with its next append, and the longer a commit
+/// How many batches that wait are enough for the next leader to begin with, where a write and its
+/// sync take so long. A thread that is answered may well come back with its next append, and the longer a commit
 /// takes, the more it pays to have all of them in one. But while they come back no commit is under
 /// way: waking a thread, and taking its next batch in, is some microseconds' work.
 fn enough_waiting(commit: Duration) -> usize {
@@ -370,67 +431,3 @@ fn enough_waiting(commit: Duration) -> usize {
 }
 
 const ANSWER_US: u128 = 5;
-
-/// What a leader commits, and what becomes of it.
-#[derive(Default)]
-struct Led {
-    queued: Vec<Arc<Request>>,
-    /// In the order of staging: those of the queued batches, and the leader's own among them.
-    answers: Vec<Option<Answer>>,
-    own_at: Option<usize>,
-    /// The answers that wait until the group is written.
-    staged: Vec<(usize, Range<usize>)>,
-    /// Refused in view of what is staged: true only once that is written.
-    refused: Vec<(usize, StoreError)>,
-}
-
-impl Led {
-    /// Stages a batch, behind a commit of what is staged where it does not fit.
-    fn stage<S: Storage>(&mut self, log: &mut NativeLog<S>, (items, condition): BatchRef<'_>) {
-        let at = self.answers.len();
-        self.answers.push(None);
-        loop {
-            match log.stage(items, condition) {
-                Ok(Staged::Group(range)) => self.staged.push((at, range)),
-                Ok(Staged::Known(receipts)) => self.answers[at] = Some(Ok(receipts)),
-                Ok(Staged::Full) => {
-                    self.commit_group(log);
-                    continue;
-                }
-                Ok(_) => unreachable!("there is nothing else that staging answers"),
-                Err(error) if judges_the_log(&error) => self.refused.push((at, error)),
-                Err(error) => self.answers[at] = Some(Err(error)),
-            }
-            break;
-        }
-        if log.staged_bytes() >= GROUP_BYTES_MAX {
-            self.commit_group(log);
-        }
-    }
-
-    fn commit_group<S: Storage>(&mut self, log: &mut NativeLog<S>) {
-        let Led { answers, staged, refused, .. } = self;
-        let committed = log.commit(|log, info| {
-            for (at, range) in staged.drain(..) {
-                answers[at] = Some(Ok(log.receipts(range, info).collect()));
-            }
-        });
-        let failure = committed.err();
-        for (at, _) in staged.drain(..) {
-            answers[at] = failure.clone().map(Err);
-        }
-        for (at, refusal) in refused.drain(..) {
-            answers[at] = Some(Err(failure.clone().unwrap_or(refusal)));
-        }
-    }
-}
-
-/// Whether an error says something about events that may only be staged.
-fn judges_the_log(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::VersionConflict { .. }
-            | StoreError::IdempotencyConflict { .. }
-            | StoreError::ConditionFailed { .. }
-    )
-}

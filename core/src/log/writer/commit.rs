@@ -98,20 +98,57 @@ impl<S: Storage, H: Host> Log<S, H> {
         if self.group.is_empty() {
             return Ok(());
         }
-        let unsynced_events = self.staged_end().get() - self.durable_end.get();
-        let sync = match self.config.durability {
-            Durability::Durable => true,
-            Durability::EveryN(n) => unsynced_events >= u64::from(n.get()),
-            Durability::OnSync => false,
-        };
-        if let Err(error) = self.write_group(sync) {
-            self.discard();
-            return Err(error);
+        let sync = self.sync_is_due();
+        self.write_group(sync)?;
+        if sync {
+            let active = self.reader.view.active.as_ref().expect("written to just now");
+            active.file.sync_data().map_err(|error| self.poisoned_by(error))?;
         }
-        self.publish_group(sync);
+        self.take_in_group();
+        if sync {
+            self.tail.synced_len = self.tail.offset;
+            self.durable_end = self.reader.end;
+        }
+        self.publish_ends(self.reader.end);
         answer(self, CommitInfo { durable: sync });
         self.group.clear();
         Ok(())
+    }
+
+    /// As [`commit`](Log::commit), but leaves the sync to the caller, where the durability asks for
+    /// one: [`PendingSync::run`], then [`finish_sync`](Log::finish_sync), which makes the group
+    /// visible. The receipts that `answer` takes hold from then on.
+    ///
+    /// Meanwhile the next group may be staged, in view of this one. Whatever was staged so is
+    /// forgotten if the sync fails. A batch that needs a new segment is
+    /// [`Full`](crate::Staged::Full) meanwhile, and one that was appended before may be of the
+    /// group that is not visible yet. Everything else is for after the sync.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Log::commit).
+    pub fn begin_commit(
+        &mut self,
+        answer: impl FnOnce(&Self, CommitInfo),
+    ) -> Result<Option<PendingSync<S>>, StoreError> {
+        if self.group.is_empty() || !self.sync_is_due() {
+            return self.commit(answer).map(|()| None);
+        }
+        self.write_group(true)?;
+        self.take_in_group();
+        answer(self, CommitInfo { durable: true });
+        self.group.clear();
+        Ok(self.begin_sync())
+    }
+
+    /// Whether the durability asks for a sync with what is staged.
+    fn sync_is_due(&self) -> bool {
+        let unsynced_events = self.staged_end().get() - self.durable_end.get();
+        match self.config.durability {
+            Durability::Durable => true,
+            Durability::EveryN(n) => unsynced_events >= u64::from(n.get()),
+            Durability::OnSync => false,
+        }
     }
 
     /// Forgets all that is staged.
@@ -120,7 +157,16 @@ impl<S: Storage, H: Host> Log<S, H> {
         self.hlc = self.committed_hlc;
     }
 
+    /// Writes all that is staged; where that fails, it is forgotten.
     fn write_group(&mut self, sync: bool) -> Result<(), StoreError> {
+        let written = self.try_to_write_group(sync);
+        if written.is_err() {
+            self.discard();
+        }
+        written
+    }
+
+    fn try_to_write_group(&mut self, sync: bool) -> Result<(), StoreError> {
         let Some(active) = self.reader.view.active.clone() else {
             unreachable!("staging makes the active segment")
         };
@@ -134,12 +180,12 @@ impl<S: Storage, H: Host> Log<S, H> {
         }
         if sync {
             self.write_zeros(&active);
-            active.file.sync_data().map_err(|error| self.poisoned_by(error))?;
         }
         Ok(())
     }
 
-    fn publish_group(&mut self, synced: bool) {
+    /// Goes on behind the group that was written, which nobody else sees yet.
+    fn take_in_group(&mut self) {
         let view = Arc::clone(&self.reader.view);
         let active = view.active.as_ref().expect("written to just now");
         let base = self.tail.offset;
@@ -155,15 +201,19 @@ impl<S: Storage, H: Host> Log<S, H> {
         drop(index);
         self.reader.end = self.staged_end();
         self.committed_hlc = self.hlc;
-        if synced {
-            self.tail.synced_len = self.tail.offset;
-            self.durable_end = self.reader.end;
-        }
-        let (end, durable_end) = (self.reader.end, self.durable_end);
+    }
+
+    fn publish_ends(&mut self, end: Sequence) {
+        let durable_end = self.durable_end;
         self.shared.publish(|published| {
-            published.end = end;
+            published.end = published.end.max(end);
             published.durable_end = durable_end;
         });
+    }
+
+    /// Whether a group waits for its sync to become visible.
+    pub(in crate::log) fn is_committing(&self) -> bool {
+        self.shared.ends().0 < self.reader.end
     }
 
     /// Puts everything appended so far on stable storage and returns the sequence behind it.
@@ -196,7 +246,8 @@ impl<S: Storage, H: Host> Log<S, H> {
         })
     }
 
-    /// Notes how a sync ended.
+    /// Notes how a sync ended. Where it was that of a [commit](Log::begin_commit), its group is
+    /// visible from now on.
     ///
     /// # Errors
     ///
@@ -218,10 +269,10 @@ impl<S: Storage, H: Host> Log<S, H> {
         Ok(())
     }
 
+    /// What is on stable storage, everybody may see.
     pub(in crate::log) fn note_durable(&mut self, end: Sequence) {
         self.durable_end = self.durable_end.max(end);
-        let durable_end = self.durable_end;
-        self.shared.publish(|published| published.durable_end = durable_end);
+        self.publish_ends(self.durable_end);
     }
 
     /// The sequence behind the last event known to be on stable storage.

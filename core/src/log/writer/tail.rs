@@ -92,7 +92,7 @@ impl<S: Storage, H: Host> Log<S, H> {
     /// what is staged must be committed first.
     pub(in crate::log) fn make_room(&mut self, bound: usize) -> Result<bool, StoreError> {
         if self.overflows(bound) {
-            if !self.group.is_empty() {
+            if !self.group.is_empty() || self.is_committing() {
                 return Ok(false);
             }
             self.seal()?;
