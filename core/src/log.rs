@@ -40,6 +40,7 @@ pub use compaction::{
 };
 pub use config::{Durability, Host, LogConfig};
 pub use decode::EventRef;
+pub(crate) use decode::check_content;
 pub use erasure::{
     Erasable, Erasure, ErasurePlan, ErasureRecord, ErasureReport, ErasureStep, ErasureTarget,
 };

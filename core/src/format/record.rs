@@ -15,7 +15,7 @@
 
 use super::{Crc32, Fault, read_u16, read_u32, usize_of};
 use crate::model::Hash;
-use crate::model::chain;
+use crate::model::chain::{self, HashQueue};
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -130,6 +130,21 @@ impl<'a> RecordRef<'a> {
     /// As [`RecordRef::content_hash`].
     pub fn event_hash(&self) -> Result<Hash, Fault> {
         Ok(chain::event_hash(self.header, &self.content_hash()?))
+    }
+
+    /// Puts that hash off, until many are computed together.
+    ///
+    /// # Errors
+    ///
+    /// As [`RecordRef::content_hash`]; then nothing is in the queue.
+    pub(crate) fn queue_event_hash(&self, queue: &mut HashQueue) -> Result<(), Fault> {
+        match self.state {
+            RecordState::Whole => queue.push_whole(self.header, self.content),
+            RecordState::Erased | RecordState::Pruned => {
+                queue.push_erased(self.header, self.content_hash()?);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -148,6 +148,11 @@ impl<'a> EventRef<'a> {
     }
 }
 
+/// Whether the content of a whole record is laid out as it must be.
+pub(crate) fn check_content(record: &RecordRef<'_>) -> Result<(), Fault> {
+    split_content(record).map(drop)
+}
+
 /// Metadata and payload of a whole record.
 #[inline]
 fn split_content<'a>(record: &RecordRef<'a>) -> Result<(Option<&'a [u8]>, &'a [u8]), Fault> {

@@ -6,7 +6,8 @@ use crate::format::pruned::PrunedRun;
 use crate::format::record::{RECORD_PREFIX_LEN, RecordRef, RecordState};
 use crate::format::segment::SegmentHeader;
 use crate::index::{GrowingIndex, IndexEntry, KeyHasher};
-use crate::log::EventRef;
+use crate::log::check_content;
+use crate::model::chain::HashQueue;
 use crate::model::wire::{HeaderRef, decode_header};
 use crate::model::{EventId, Hash, Hlc, Sequence, Version};
 use crate::storage::FileId;
@@ -14,6 +15,7 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 /// Where a stream stands: its newest event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +71,16 @@ impl StreamLink {
     }
 }
 
+/// A link that is checked when the hashes of the events before it are known.
+struct PendingLink {
+    key: u128,
+    link: StreamLink,
+    /// Where the stream stands behind it, and the hash there, where that is known already.
+    version: Version,
+    hash: Option<Hash>,
+    behind_damage: bool,
+}
+
 /// What is known of a segment's events so far.
 pub(super) struct EventChecks {
     file: FileId,
@@ -81,6 +93,9 @@ pub(super) struct EventChecks {
     pub(super) last_hlc: Option<Hlc>,
     pub(super) streams: Vec<StreamPart>,
     places: HashMap<u128, usize>,
+    /// Links of the newest events, and those of their hashes that are not known.
+    links: Vec<PendingLink>,
+    hashes: HashQueue,
     /// `None` where the frames are so that no index can be made of them.
     pub(super) index: Option<GrowingIndex>,
     /// Each event's id, and where its record stands.
@@ -104,6 +119,8 @@ impl EventChecks {
             last_hlc: None,
             streams: Vec::new(),
             places: HashMap::new(),
+            links: Vec::new(),
+            hashes: HashQueue::default(),
             index: Some(GrowingIndex::new(hasher)),
             ids: Vec::new(),
             events: 0,
@@ -165,17 +182,19 @@ impl EventChecks {
                 return self.skip();
             }
         };
-        let hash = match record.event_hash() {
-            Ok(hash) => hash,
-            Err(fault) => {
-                faults.add_format(FaultKind::Record, self.file, place, fault);
-                return self.skip();
-            }
-        };
+        if let Err(fault) = record.queue_event_hash(&mut self.hashes) {
+            faults.add_format(FaultKind::Record, self.file, place, fault);
+            return self.skip();
+        }
         let (version, prev_hash) = (header.version(), header.prev_hash());
         let link = StreamLink { version, prev_hash, offset: place };
-        self.link(header.entity(), link, StreamState { version, hash }, faults);
-        if let Err(fault) = EventRef::new(record, self.next_sequence) {
+        self.link(header.entity(), link, version, None);
+        if self.hashes.is_full() {
+            self.settle(faults);
+        }
+        if record.state == RecordState::Whole
+            && let Err(fault) = check_content(&record)
+        {
             faults.add_format(FaultKind::Record, self.file, place, fault);
         }
         self.erased_events += u64::from(record.state == RecordState::Erased);
@@ -197,8 +216,7 @@ impl EventChecks {
         self.pruned_runs += 1;
         let PrunedRun { first_version, prev_hash, last_version, last_hash, .. } = run;
         let link = StreamLink { version: first_version, prev_hash, offset: place };
-        let last = StreamState { version: last_version, hash: last_hash };
-        self.link(&run.entity, link, last, faults);
+        self.link(&run.entity, link, last_version, Some(last_hash));
         if let Some(index) = &mut self.index {
             index.push_pruned(&run);
         }
@@ -215,17 +233,28 @@ impl EventChecks {
         self.next_sequence = self.next_sequence.checked_next().unwrap_or(Sequence::MAX);
     }
 
-    fn link(&mut self, entity: &str, link: StreamLink, last: StreamState, faults: &mut Faults) {
-        let key = self.hasher.wide_name(entity);
-        match self.places.get(&key) {
-            Some(place) => {
-                let part = &mut self.streams[*place];
-                link.check(Some(&part.last), self.damaged, self.file, faults);
-                part.last = last;
-            }
-            None => {
-                self.places.insert(key, self.streams.len());
-                self.streams.push(StreamPart { key, first: link, last });
+    fn link(&mut self, entity: &str, link: StreamLink, version: Version, hash: Option<Hash>) {
+        let (key, behind_damage) = (self.hasher.wide_name(entity), self.damaged);
+        self.links.push(PendingLink { key, link, version, hash, behind_damage });
+    }
+
+    /// Checks the links that were put off. Their hashes do not wait for one another, as those of
+    /// events to be written do: each event has that of the one before it.
+    pub(super) fn settle(&mut self, faults: &mut Faults) {
+        let mut hashes = self.hashes.finish().into_iter();
+        for PendingLink { key, link, version, hash, behind_damage } in self.links.drain(..) {
+            let hash = hash.or_else(|| hashes.next()).expect("a hash for each event");
+            let last = StreamState { version, hash };
+            match self.places.entry(key) {
+                Entry::Occupied(place) => {
+                    let part = &mut self.streams[*place.get()];
+                    link.check(Some(&part.last), behind_damage, self.file, faults);
+                    part.last = last;
+                }
+                Entry::Vacant(place) => {
+                    place.insert(self.streams.len());
+                    self.streams.push(StreamPart { key, first: link, last });
+                }
             }
         }
     }

@@ -176,7 +176,8 @@ impl<S: Storage> SegmentVerification<S> {
 
     /// What was found.
     pub(super) fn finish(self) -> SegmentFindings {
-        let SegmentVerification { reader, at, frames_end, checks, faults, .. } = self;
+        let SegmentVerification { reader, at, frames_end, mut checks, mut faults, .. } = self;
+        checks.settle(&mut faults);
         let segment = reader.view.at(at).expect("a segment that the reader sees");
         let check = SegmentCheck::new(at, frames_end, &segment);
         SegmentFindings {
