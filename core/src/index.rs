@@ -6,11 +6,13 @@
 //! give too much, never too little. Nothing here writes.
 
 mod growing;
+mod kept;
 mod page_cache;
 mod sealed;
 mod select;
 
 pub(crate) use growing::{GrowingIndex, IndexEntry};
+pub(crate) use kept::Kept;
 pub(crate) use page_cache::{Page, PageCache};
 pub(crate) use sealed::directory as sealed_directory;
 pub(crate) use sealed::{IndexError, PageSource, Rank, SealedIndex, SegmentFilter};

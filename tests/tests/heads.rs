@@ -45,6 +45,27 @@ fn a_head_that_was_found_is_not_searched_again() {
 }
 
 #[test]
+fn the_heads_of_a_segment_that_was_sealed_are_known_without_a_search() {
+    let mut log = open_small(&MemoryStorage::new(), 1);
+    for entity in ["one", "two", "one"] {
+        note(&mut log, entity);
+    }
+    log.seal().unwrap();
+    let reader = log.reader();
+    let before = page_look_ups(&reader);
+    assert_eq!(reader.diagnostics().cached_heads, 2);
+    for (entity, version, sequence) in [("one", 1, 2), ("two", 0, 1)] {
+        let head = reader.head(entity).unwrap().unwrap();
+        assert_eq!((head.version.get(), head.sequence.get()), (version, sequence));
+    }
+    note(&mut log, "one");
+    note(&mut log, "two");
+    assert_eq!(page_look_ups(&log.reader()), before);
+    let report = verify(&log.reader(), &VerifyOptions::default(), |_| ControlFlow::Continue(()));
+    assert!(report.is_whole(), "{:?}", report.faults);
+}
+
+#[test]
 fn b05_a_stream_that_slept_for_many_segments_goes_on_at_its_version() {
     let mut log = open_small(&MemoryStorage::new(), 1);
     for version in 0..6 {
@@ -104,7 +125,7 @@ proptest! {
     fn heads_are_those_of_a_naive_model(
         entities in prop::collection::vec(0_u8..12, 1..300),
         asked in prop::collection::vec((0_usize..300, 0_u8..12), 0..60),
-        budget in prop::sample::select(vec![0_usize, 192 * 16 * 2, 1 << 20]),
+        budget in prop::sample::select(vec![0_usize, 104 * 8 * 2, 1 << 20]),
     ) {
         let config = LogConfig::default().with_segment_max_bytes(4096).with_index_cache_bytes(budget);
         let mut log = open_with(&MemoryStorage::new(), 1, config);

@@ -72,8 +72,9 @@ pub struct StoreConfig {
     pub sync_mode: SyncMode,
     /// How many files are kept open at most: 256 by default.
     pub fd_budget: usize,
-    /// Bytes of memory for pages of sealed indexes and heads of streams found in them: 64 MiB by
-    /// default.
+    /// Bytes of memory for pages of sealed indexes and, an eighth of it, for heads of streams in
+    /// them: 64 MiB by default. Filters come besides, some 1.5 bytes an event of each segment that
+    /// was asked for an id or an entity.
     pub index_cache_bytes: usize,
     /// Bytes of memory for events that were read lately, so that reading them again costs no system
     /// call: 8 MiB by default, 0 for none.

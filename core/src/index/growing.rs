@@ -341,6 +341,19 @@ impl GrowingIndex {
         Some((self.version(entity, last), last, entity.head_hash))
     }
 
+    /// The newest event of each stream, by when the stream came first; none where retention has
+    /// dropped events, of which the newest may be one.
+    pub(crate) fn heads(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (&str, Version, Sequence, Option<Hash>)> {
+        let known = if self.pruned.is_empty() { &*self.entities } else { &[] };
+        known.iter().filter_map(|entity| {
+            let last = *entity.postings.as_slice().last()?;
+            let name = self.coordinates[usize_of(entity.coordinate)].coordinate.entity();
+            Some((name, self.version(entity, last), self.sequence(last), entity.head_hash))
+        })
+    }
+
     /// The hash of the event at a place, if it is that sequence's, is the newest of its stream, and
     /// its hash is known.
     pub(crate) fn head_hash_of(&self, ordinal: Ordinal, sequence: Sequence) -> Option<Hash> {
@@ -351,6 +364,12 @@ impl GrowingIndex {
         let entity = &self.entities[usize_of(self.coordinates[usize_of(coordinate)].entity)];
         let is_head = entity.postings.as_slice().last() == Some(&ordinal);
         entity.head_hash.filter(|_| is_dense && is_head)
+    }
+
+    fn sequence(&self, ordinal: Ordinal) -> Sequence {
+        let after = self.runs.partition_point(|(first, _)| *first <= ordinal);
+        let (first, sequence) = self.runs[after.saturating_sub(1)];
+        Sequence::new(sequence.get() + u64::from(ordinal - first))
     }
 
     fn version(&self, entity: &EntityEntry, ordinal: Ordinal) -> Version {

@@ -42,7 +42,9 @@ pub enum Durability {
 pub struct LogConfig {
     /// Bytes of frames after which a segment is sealed and the next begun.
     pub segment_max_bytes: u64,
-    /// Bytes of memory for pages of sealed indexes, and for heads of streams found in them.
+    /// Bytes of memory for pages of sealed indexes, and, an eighth of it, for heads of streams in
+    /// them. Filters are not in it: of each segment that was asked for an id or an entity, 9 bits
+    /// for each of those.
     pub index_cache_bytes: usize,
     /// When an append is put on stable storage.
     pub durability: Durability,

@@ -200,7 +200,7 @@ impl<S: Storage> Reader<S> {
             None => self.search_head(entity, Sequence::ZERO)?.and_then(|head| head.hash),
         };
         known.head.hash = hash;
-        self.shared.heads.put(self.shared.hasher.name(entity), entity, known);
+        self.shared.heads.put(self.shared.hasher.wide_name(entity), known);
         Ok(hash.map(|hash| (known.head.version, hash)))
     }
 
@@ -329,8 +329,8 @@ impl<S: Storage> Reader<S> {
     fn sealed_head(&self, entity: &str, first: Sequence) -> Result<Option<KnownHead>, StoreError> {
         let Some(newest) = self.view.sealed.last() else { return Ok(None) };
         let border = newest.footer.end_sequence;
-        let hash = self.shared.hasher.name(entity);
-        let known = self.shared.heads.get(hash, entity, border);
+        let key = self.shared.hasher.wide_name(entity);
+        let known = self.shared.heads.get(key, border);
         let searched_to = known.map_or(Sequence::ZERO, |known| known.border);
         if searched_to >= border {
             return Ok(known);
@@ -341,7 +341,7 @@ impl<S: Storage> Reader<S> {
         let complete = found.is_some() || first <= searched_to;
         let Some(head) = head.filter(|_| complete) else { return Ok(None) };
         let known = KnownHead { head, border };
-        self.shared.heads.put(hash, entity, known);
+        self.shared.heads.put(key, known);
         Ok(Some(known))
     }
 

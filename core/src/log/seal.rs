@@ -3,6 +3,7 @@
 use crate::format::segment::{SegmentFooter, chain_hash};
 use crate::log::StoreError;
 use crate::log::config::Host;
+use crate::log::heads::{Head, KnownHead};
 use crate::log::segments::{ActiveSegment, SealedSegment, View};
 use crate::log::writer::Log;
 use crate::model::Hash;
@@ -110,7 +111,21 @@ impl<S: Storage, H: Host> Log<S, H> {
         let mut all = self.reader.view.sealed.clone();
         all.push(Arc::new(sealed));
         self.set_view(View { sealed: all, active: None });
+        self.hand_over_heads(&active);
         Ok(())
+    }
+
+    /// Keeps the heads of the streams in a segment that was sealed, as far as there is room: the
+    /// next append to them neither searches its index nor reads and hashes the event.
+    fn hand_over_heads(&self, active: &ActiveSegment<S>) {
+        let (heads, hasher) = (&self.shared.heads, self.shared.hasher);
+        let border = self.reader.end;
+        // What came last is most likely to go on.
+        let index = active.index.read();
+        for (entity, version, sequence, hash) in index.heads().rev().take(heads.len_max()) {
+            let head = Head { version, sequence, hash };
+            heads.put(hasher.wide_name(entity), KnownHead { head, border });
+        }
     }
 
     /// Writes a part of what closes a segment.

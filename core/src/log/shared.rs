@@ -42,7 +42,7 @@ pub(crate) struct Shared<S: Storage> {
 }
 
 /// One part in so many of the index cache is for heads of streams.
-const HEADS_SHARE: usize = 16;
+const HEADS_SHARE: usize = 8;
 
 /// How many reports of damaged index blocks are kept.
 const DAMAGES_MAX: usize = 256;

@@ -50,9 +50,7 @@ impl SegmentIndex for &GrowingIndex {
     }
 
     fn sequence_at(&mut self, ordinal: Ordinal) -> Result<Sequence, Infallible> {
-        let after = self.runs.partition_point(|(first, _)| *first <= ordinal);
-        let (first, sequence) = self.runs[after.saturating_sub(1)];
-        Ok(Sequence::new(sequence.get() + u64::from(ordinal - first)))
+        Ok(self.sequence(ordinal))
     }
 
     fn offset_at(&mut self, ordinal: Ordinal) -> Result<u64, Infallible> {
