@@ -42,7 +42,6 @@ impl Default for Span {
 impl Span {
     /// Makes sure that the first of `places` is at hand, and reads on for those behind it that
     /// are near: they may ascend or descend.
-    #[inline]
     pub(crate) fn load<S: Storage>(
         &mut self,
         segment: &Segment<'_, S>,
@@ -55,6 +54,11 @@ impl Span {
         let gap_max = segment.file().read_gap();
         let (mut start, mut end) = (first.offset, first.bound);
         for place in &places[1..] {
+            if place.offset == end && place.bound.saturating_sub(start) <= SPAN_MAX {
+                // The next record of a frame, as most are.
+                end = end.max(place.bound);
+                continue;
+            }
             let gap = place.offset.saturating_sub(end).max(start.saturating_sub(place.bound));
             let (low, high) = (start.min(place.offset), end.max(place.bound));
             if gap > gap_max || high.saturating_sub(low) > SPAN_MAX {
@@ -99,8 +103,9 @@ impl Span {
         RecordRef::parse_behind(bytes, &self.crc)
     }
 
-    #[inline]
-    fn holds(&self, place: &Place) -> bool {
+    /// Whether all that may be the record at a place is at hand.
+    #[inline(always)]
+    pub(crate) fn holds(&self, place: &Place) -> bool {
         place.offset >= self.start && place.bound <= self.start + self.len as u64
     }
 

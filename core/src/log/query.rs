@@ -23,6 +23,8 @@ const STEP_MAX: usize = 1024;
 pub struct Query<S: Storage> {
     reader: Reader<S>,
     region: Region,
+    /// Whether every event matches.
+    takes_all: bool,
     direction: Direction,
     /// The sequences that are still to be asked for.
     left: Range<Sequence>,
@@ -70,6 +72,7 @@ impl<S: Storage> Query<S> {
         }
         Query {
             reader,
+            takes_all: region == Region::all(),
             region,
             direction: Direction::Forward,
             left,
@@ -175,19 +178,26 @@ impl<S: Storage> Query<S> {
             return Ok(None);
         }
         loop {
-            while let Some(place) = self.places.get(self.next_place).copied() {
-                let segment = self.segment.as_ref().and_then(|(at, _)| self.reader.view.at(*at));
-                let Some(segment) = segment else { break };
-                self.span.load(&segment, &self.places[self.next_place..])?;
+            while let Some(place) = self.places.get(self.next_place) {
+                if !self.span.holds(place) {
+                    let segment = asked(&self.reader, self.segment.as_ref());
+                    self.span.load(&segment, &self.places[self.next_place..])?;
+                }
                 self.next_place += 1;
                 // Looked at where it was put: an event is large to move about.
-                match self.span.event(&place) {
-                    Ok(ref event) if self.region.matches_ref(place.sequence, event.header()) => {
+                match self.span.event(place) {
+                    Ok(ref event)
+                        if self.takes_all
+                            || self.region.matches_ref(place.sequence, event.header()) =>
+                    {
                         self.limit -= 1;
                         return Ok(Some(take(event)));
                     }
                     Ok(_) => {}
-                    Err(fault) => return Err(segment.corruption(&place, fault)),
+                    Err(fault) => {
+                        let segment = asked(&self.reader, self.segment.as_ref());
+                        return Err(segment.corruption(place, fault));
+                    }
                 }
             }
             if !self.refill()? {
@@ -348,6 +358,15 @@ impl<S: Storage> Query<S> {
     }
 }
 
+/// The segment that is being asked, while there are places of it.
+fn asked<'a, S: Storage>(
+    reader: &'a Reader<S>,
+    segment: Option<&(usize, Range<u32>)>,
+) -> Segment<'a, S> {
+    let segment = segment.and_then(|(at, _)| reader.view.at(*at));
+    segment.expect("places are of a segment of the view")
+}
+
 /// Appends the places of ascending or descending `ordinals`, run by run.
 fn place_all<I: SegmentIndex>(
     index: &mut I,
@@ -369,13 +388,20 @@ fn place_all<I: SegmentIndex>(
         offsets.push(index.end_at(*last, frames_end)?);
         let (from, to) = (index.sequence_at(*first)?, index.sequence_at(*last)?);
         let dense = to.get().checked_sub(from.get()) == Some(u64::from(*last - *first));
-        for (at, ordinal) in run.iter().enumerate() {
-            let sequence = if dense {
-                from.checked_add(at as u64).unwrap_or(Sequence::MAX)
-            } else {
-                index.sequence_at(*ordinal)?
-            };
-            places.push(Place { sequence, offset: offsets[at], bound: offsets[at + 1] });
+        let bounds = offsets.iter().zip(offsets.iter().skip(1));
+        if dense {
+            places.extend((from.get()..=to.get()).zip(bounds).map(
+                |(sequence, (offset, bound))| Place {
+                    sequence: Sequence::new(sequence),
+                    offset: *offset,
+                    bound: *bound,
+                },
+            ));
+            continue;
+        }
+        for (ordinal, (offset, bound)) in run.iter().zip(bounds) {
+            let sequence = index.sequence_at(*ordinal)?;
+            places.push(Place { sequence, offset: *offset, bound: *bound });
         }
     }
     Ok(())
