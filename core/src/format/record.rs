@@ -105,6 +105,12 @@ impl<'a> RecordRef<'a> {
         if found == expected { Ok(record) } else { Err(wrong_crc(expected, found)) }
     }
 
+    /// The record that has these parts.
+    pub(crate) const fn of_parts(state: RecordState, header: &'a [u8], content: &'a [u8]) -> Self {
+        let len = RECORD_PREFIX_LEN + header.len() + content.len();
+        RecordRef { state, header, content, len }
+    }
+
     /// The hash of metadata and payload: computed, or the stored one of an erased record.
     ///
     /// # Errors

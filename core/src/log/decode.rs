@@ -1,10 +1,10 @@
 //! From a stored record to an event, borrowed or owned.
 
 use crate::format::Fault;
-use crate::format::record::{RecordRef, RecordState};
+use crate::format::record::{RECORD_PREFIX_LEN, RecordRef, RecordState};
 use crate::model::payload::decode_bytes;
 use crate::model::upcast::is_older;
-use crate::model::wire::{HeaderRef, decode_header};
+use crate::model::wire::{HeaderError, HeaderRef, decode_header};
 use crate::model::{
     CodecError, Coordinate, Event, EventHeader, EventPayload, Hash, Payload, Sequence, Upcasts,
 };
@@ -17,34 +17,48 @@ use serde::de::DeserializeOwned;
 pub struct EventRef<'a> {
     sequence: Sequence,
     header: HeaderRef<'a>,
-    record: RecordRef<'a>,
+    header_bytes: &'a [u8],
+    content_bytes: &'a [u8],
     content: Content<'a>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Content<'a> {
     Whole { metadata: Option<&'a [u8]>, payload: &'a [u8] },
-    Erased { content_hash: Hash },
+    Erased,
 }
 
 impl<'a> EventRef<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(record: RecordRef<'a>, sequence: Sequence) -> Result<Self, Fault> {
-        let header = decode_header(record.header).map_err(|error| {
-            let offset = crate::format::record::RECORD_PREFIX_LEN as u64;
-            Fault::new(offset, "a valid event header", error.to_string())
-        })?;
-        let content = match record.state {
+        let RecordRef { state, header, content, .. } = record;
+        EventRef::of_parts(state, header, content, sequence)
+    }
+
+    /// Of a record that was taken apart, so that its parts need not be read from memory where they
+    /// were written a moment ago.
+    fn of_parts(
+        state: RecordState,
+        header_bytes: &'a [u8],
+        content_bytes: &'a [u8],
+        sequence: Sequence,
+    ) -> Result<Self, Fault> {
+        let header = decode_header(header_bytes).map_err(invalid_header)?;
+        let content = match state {
             RecordState::Whole => {
-                let (metadata, payload) = split_content(&record)?;
+                let content_at = RECORD_PREFIX_LEN + header_bytes.len();
+                let (metadata, payload) = split_content(content_bytes, content_at)?;
                 Content::Whole { metadata, payload }
             }
-            RecordState::Erased => Content::Erased { content_hash: record.content_hash()? },
+            RecordState::Erased => {
+                RecordRef::of_parts(state, header_bytes, content_bytes).content_hash()?;
+                Content::Erased
+            }
             RecordState::Pruned => {
                 return Err(Fault::new(10, "an event", "the mark of pruned events"));
             }
         };
-        Ok(EventRef { sequence, header, record, content })
+        Ok(EventRef { sequence, header, header_bytes, content_bytes, content })
     }
 
     /// Its place in the store.
@@ -64,7 +78,7 @@ impl<'a> EventRef<'a> {
     pub const fn metadata(&self) -> Option<&'a [u8]> {
         match self.content {
             Content::Whole { metadata, .. } => metadata,
-            Content::Erased { .. } => None,
+            Content::Erased => None,
         }
     }
 
@@ -73,7 +87,7 @@ impl<'a> EventRef<'a> {
     pub const fn payload(&self) -> Option<&'a [u8]> {
         match self.content {
             Content::Whole { payload, .. } => Some(payload),
-            Content::Erased { .. } => None,
+            Content::Erased => None,
         }
     }
 
@@ -85,7 +99,7 @@ impl<'a> EventRef<'a> {
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
         match self.content {
             Content::Whole { payload, .. } => decode_bytes(self.header.payload_format(), payload),
-            Content::Erased { content_hash } => Err(CodecError::Erased { content_hash }),
+            Content::Erased => Err(CodecError::Erased { content_hash: self.content_hash() }),
         }
     }
 
@@ -110,7 +124,7 @@ impl<'a> EventRef<'a> {
     /// Never: that an erased record holds a hash was checked when it was read.
     #[must_use]
     pub fn content_hash(&self) -> Hash {
-        self.record.content_hash().expect("checked when it was read")
+        self.record().content_hash().expect("checked when it was read")
     }
 
     /// The hash that the stream's next event names, computed from the stored bytes.
@@ -120,7 +134,7 @@ impl<'a> EventRef<'a> {
     /// Never: that an erased record holds a hash was checked when it was read.
     #[must_use]
     pub fn event_hash(&self) -> Hash {
-        self.record.event_hash().expect("checked when it was read")
+        self.record().event_hash().expect("checked when it was read")
     }
 
     /// The address and the header as values of their own.
@@ -137,29 +151,38 @@ impl<'a> EventRef<'a> {
         Event { coordinate, header, metadata, payload: self.to_payload() }
     }
 
+    fn record(&self) -> RecordRef<'a> {
+        let state = match self.content {
+            Content::Whole { .. } => RecordState::Whole,
+            Content::Erased => RecordState::Erased,
+        };
+        RecordRef::of_parts(state, self.header_bytes, self.content_bytes)
+    }
+
     fn to_payload(self) -> Payload {
         let (format, version) = (self.header.payload_format(), self.header.payload_version());
         match self.content {
             Content::Whole { payload, .. } => {
                 Payload::from_parts(format, version, payload.to_vec())
             }
-            Content::Erased { content_hash } => Payload::Erased { format, version, content_hash },
+            Content::Erased => {
+                Payload::Erased { format, version, content_hash: self.content_hash() }
+            }
         }
     }
 }
 
 /// Whether the content of a whole record is laid out as it must be.
 pub(crate) fn check_content(record: &RecordRef<'_>) -> Result<(), Fault> {
-    split_content(record).map(drop)
+    split_content(record.content, record.len - record.content.len()).map(drop)
 }
 
-/// Metadata and payload of a whole record.
+/// Metadata and payload of a whole record, whose content begins at a place in it.
 #[inline]
-fn split_content<'a>(record: &RecordRef<'a>) -> Result<(Option<&'a [u8]>, &'a [u8]), Fault> {
-    let content = record.content;
-    let content_at = (record.len - content.len()) as u64;
+fn split_content(content: &[u8], content_at: usize) -> Result<(Option<&[u8]>, &[u8]), Fault> {
     let Some((tag, tag_len)) = read_varint(content) else {
-        return Err(Fault::new(content_at, "the length of the metadata", "the record's end"));
+        let expected = "the length of the metadata";
+        return Err(Fault::new(content_at as u64, expected, "the record's end"));
     };
     let rest = &content[tag_len..];
     let Some(len) = tag.checked_sub(1) else { return Ok((None, rest)) };
@@ -168,9 +191,14 @@ fn split_content<'a>(record: &RecordRef<'a>) -> Result<(Option<&'a [u8]>, &'a [u
         Some((metadata, payload)) => Ok((Some(metadata), payload)),
         None => {
             let found = format!("metadata of {len} bytes");
-            Err(Fault::new(content_at, "metadata within its record", found))
+            Err(Fault::new(content_at as u64, "metadata within its record", found))
         }
     }
+}
+
+#[cold]
+fn invalid_header(error: HeaderError) -> Fault {
+    Fault::new(RECORD_PREFIX_LEN as u64, "a valid event header", error.to_string())
 }
 
 /// A LEB128 integer in its shortest form, and how many bytes it takes up.

@@ -201,23 +201,38 @@ pub(crate) fn text_of(bytes: &[u8]) -> Option<&str> {
 /// names are plain and every event that is read has two of them.
 #[inline]
 pub(crate) fn is_plain(bytes: &[u8]) -> bool {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x80 * EACH;
-    // Bytes that are not plain set a high bit: below a space, above ASCII, or a delete. See "Bit
-    // Twiddling Hacks" by Anderson for why the subtractions find any such byte.
-    let odd = |word: u64| {
-        let delete = word ^ (0x7F * EACH);
-        let below_space = word.wrapping_sub(0x20 * EACH) & !word;
-        (word | below_space | (delete.wrapping_sub(EACH) & !delete)) & HIGH
+    let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) else {
+        return is_short_plain(bytes);
     };
-    let (words, _) = bytes.as_chunks::<8>();
-    let found = words.iter().fold(0, |found, word| found | odd(u64::from_le_bytes(*word)));
-    let last = bytes.last_chunk::<8>().copied().unwrap_or_else(|| {
-        let mut padded = [b' '; 8];
-        padded[..bytes.len()].copy_from_slice(bytes);
-        padded
-    });
-    found | odd(u64::from_le_bytes(last)) == 0
+    // The last eight may have been looked at before; most names have no more than these two.
+    let mut odd = odd_bytes(u64::from_le_bytes(*first)) | odd_bytes(u64::from_le_bytes(*last));
+    if bytes.len() > 16 {
+        let (words, _) = bytes.as_chunks::<8>();
+        odd = words.iter().fold(odd, |odd, word| odd | odd_bytes(u64::from_le_bytes(*word)));
+    }
+    odd == 0
+}
+
+/// As [`is_plain`], of fewer than eight bytes.
+#[inline]
+fn is_short_plain(bytes: &[u8]) -> bool {
+    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+            odd_bytes(u64::from(first) | u64::from(last) << 32) == 0
+        }
+        _ => bytes.iter().all(|byte| (b' '..0x7F).contains(byte)),
+    }
+}
+
+/// Zero where all eight bytes are plain.
+#[inline(always)]
+const fn odd_bytes(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // Of bytes without a high bit: a delete gets one by adding 1, and only those below a space
+    // get none by adding 0x60. No sum carries, unless there was a high bit, which is odd anyway.
+    let (delete, not_below_space) = (word.wrapping_add(EACH), word.wrapping_add(0x60 * EACH));
+    (word | delete | !not_below_space) & (0x80 * EACH)
 }
 
 #[cfg(test)]

@@ -36,18 +36,22 @@ impl PayloadFormat {
     pub const fn as_u8(self) -> u8 {
         self as u8
     }
+
+    pub(crate) const fn from_u8(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Postcard),
+            2 => Some(Self::Json),
+            3 => Some(Self::Raw),
+            _ => None,
+        }
+    }
 }
 
 impl TryFrom<u8> for PayloadFormat {
     type Error = PayloadFormatError;
 
     fn try_from(number: u8) -> Result<Self, Self::Error> {
-        match number {
-            1 => Ok(Self::Postcard),
-            2 => Ok(Self::Json),
-            3 => Ok(Self::Raw),
-            _ => Err(PayloadFormatError { number }),
-        }
+        Self::from_u8(number).ok_or(PayloadFormatError { number })
     }
 }
 

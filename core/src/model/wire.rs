@@ -8,6 +8,7 @@
 //! whatever bytes it is given, it checks everything and never panics.
 
 mod decode;
+mod numbers;
 
 use alloc::vec::Vec;
 
@@ -124,7 +125,7 @@ pub(crate) fn encode_header(
 ///
 /// Bytes that [`encode_header`] would not write: too few, too many, out of range, or not the
 /// shortest form.
-#[inline]
+#[inline(always)]
 pub(crate) fn decode_header(bytes: &[u8]) -> Result<HeaderRef<'_>, HeaderError> {
     HeaderRef::decode(bytes)
 }

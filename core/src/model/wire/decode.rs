@@ -6,6 +6,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 
+use super::numbers::Numbers;
 use super::{ADMISSION_BYPASS, ADMISSION_GATES, VARINT_LEN_MAX};
 use crate::model::admission::{Admission, check_gate_name};
 use crate::model::clock::Hlc;
@@ -30,15 +31,7 @@ pub struct HeaderRef<'a> {
     id: &'a [u8; 16],
     correlation: Option<&'a [u8; 16]>,
     causation: Option<&'a [u8; 16]>,
-    timestamp_us: i64,
-    hlc: Hlc,
-    depth: u32,
-    lane: u32,
-    version: Version,
-    kind: EventKind,
-    flags: EventFlags,
-    payload_format: PayloadFormat,
-    payload_version: u16,
+    numbers: Numbers,
     entity: Name<'a>,
     scope: Name<'a>,
     admission: Option<AdmissionRef<'a>>,
@@ -57,9 +50,9 @@ impl<'a> Name<'a> {
 
 impl<'a> HeaderRef<'a> {
     /// Reads all of the bytes, as [`super::decode_header`] says.
-    #[inline]
+    #[inline(always)]
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, HeaderError> {
-        let mut reader = Reader { rest: bytes, len: bytes.len() };
+        let mut reader = Reader::new(bytes);
         let prev_hash = reader.array("prev_hash")?;
         let id = reader.array("id")?;
         let correlation = reader.id("correlation")?;
@@ -67,22 +60,12 @@ impl<'a> HeaderRef<'a> {
             return Err(reader.invalid("correlation"));
         }
         let causation = reader.id("causation")?;
-        let timestamp_us = unzigzag(reader.varint("timestamp_us")?);
-        let hlc = reader.hlc(timestamp_us)?;
         let header = Self {
             prev_hash,
             id,
             correlation,
             causation,
-            timestamp_us,
-            hlc,
-            depth: reader.varint_u32("depth")?,
-            lane: reader.varint_u32("lane")?,
-            version: Version::new(reader.varint("version")?),
-            kind: EventKind::from_stored(reader.varint_u16("kind")?),
-            flags: EventFlags::from_bits(reader.varint_u16("flags")?),
-            payload_format: reader.payload_format()?,
-            payload_version: reader.varint_u16("payload_version")?,
+            numbers: Numbers::read(&mut reader)?,
             entity: reader.name("entity", ENTITY_LEN_MAX)?,
             scope: reader.name("scope", SCOPE_LEN_MAX)?,
             admission: reader.admission()?,
@@ -120,55 +103,55 @@ impl<'a> HeaderRef<'a> {
     /// The wall clock's word, in microseconds since 1970.
     #[must_use]
     pub const fn timestamp_us(&self) -> i64 {
-        self.timestamp_us
+        self.numbers.timestamp_us()
     }
 
     /// The store's logical clock.
     #[must_use]
     pub const fn hlc(&self) -> Hlc {
-        self.hlc
+        self.numbers.hlc()
     }
 
     /// How many forks lie between the root and the event.
     #[must_use]
     pub const fn depth(&self) -> u32 {
-        self.depth
+        self.numbers.depth()
     }
 
     /// Which of the branches beside each other it stands in.
     #[must_use]
     pub const fn lane(&self) -> u32 {
-        self.lane
+        self.numbers.lane()
     }
 
     /// The event's place in its stream.
     #[must_use]
     pub const fn version(&self) -> Version {
-        self.version
+        self.numbers.version()
     }
 
     /// What kind of event it is, which may be one of the store's own.
     #[must_use]
     pub const fn kind(&self) -> EventKind {
-        self.kind
+        self.numbers.kind()
     }
 
     /// Its flags.
     #[must_use]
     pub const fn flags(&self) -> EventFlags {
-        self.flags
+        self.numbers.flags()
     }
 
     /// The format of the payload.
     #[must_use]
     pub const fn payload_format(&self) -> PayloadFormat {
-        self.payload_format
+        self.numbers.payload_format()
     }
 
     /// The version of the payload's schema.
     #[must_use]
     pub const fn payload_version(&self) -> u16 {
-        self.payload_version
+        self.numbers.payload_version()
     }
 
     /// Who it happened to.
@@ -199,15 +182,20 @@ impl<'a> HeaderRef<'a> {
     /// The address and the header as values of their own, at this place in the store.
     #[must_use]
     pub fn to_owned(&self, sequence: Sequence) -> (Coordinate, EventHeader) {
-        let Self { depth, lane, version, hlc, .. } = *self;
         let header = EventHeader {
             id: self.id(),
             correlation: self.correlation(),
             causation: self.causation(),
-            timestamp_us: self.timestamp_us,
-            position: DagPosition { depth, lane, version, sequence, hlc },
-            kind: self.kind,
-            flags: self.flags,
+            timestamp_us: self.timestamp_us(),
+            position: DagPosition {
+                depth: self.depth(),
+                lane: self.lane(),
+                version: self.version(),
+                sequence,
+                hlc: self.hlc(),
+            },
+            kind: self.kind(),
+            flags: self.flags(),
             prev_hash: self.prev_hash(),
             admission: self.admission().map(Arc::new),
         };
@@ -252,7 +240,7 @@ impl AdmissionRef<'_> {
     fn into_owned(self) -> Admission {
         match self {
             Self::Gates { count, texts } => {
-                let mut reader = Reader { rest: texts, len: texts.len() };
+                let mut reader = Reader::new(texts);
                 let mut name = || reader.text("gate name").expect("names were checked when read");
                 Admission::by_gates((0..count).map(|_| String::from(name())).collect())
             }
@@ -264,15 +252,35 @@ impl AdmissionRef<'_> {
 }
 
 /// Reads fields off the front of the bytes.
-struct Reader<'a> {
+#[derive(Clone)]
+pub(super) struct Reader<'a> {
     rest: &'a [u8],
     /// The bytes there were, to tell where reading stopped.
     len: usize,
 }
 
 impl<'a> Reader<'a> {
-    #[cold]
-    fn invalid(&self, field: &'static str) -> HeaderError {
+    #[inline(always)]
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Reader { rest: bytes, len: bytes.len() }
+    }
+
+    /// What is left.
+    #[inline(always)]
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Goes on behind so many bytes, if there are as many.
+    #[inline(always)]
+    pub(super) fn skip(&mut self, len: usize) -> bool {
+        let Some(rest) = self.rest.get(len..) else { return false };
+        self.rest = rest;
+        true
+    }
+
+    #[inline(always)]
+    pub(super) fn invalid(&self, field: &'static str) -> HeaderError {
         HeaderError::Invalid { field, at: self.len - self.rest.len() }
     }
 
@@ -302,40 +310,20 @@ impl<'a> Reader<'a> {
 
     /// A `u64` of seven bits a byte, the least first, in its shortest form.
     #[inline(always)]
-    fn varint(&mut self, field: &'static str) -> Result<u64, HeaderError> {
+    pub(super) fn varint(&mut self, field: &'static str) -> Result<u64, HeaderError> {
         match self.byte(field)? {
             byte @ 0..0x80 => Ok(byte.into()),
-            byte => match self.rest.split_first() {
-                Some((&second @ 1..0x80, rest)) => {
-                    self.rest = rest;
-                    Ok(u64::from(byte & 0x7F) | u64::from(second) << 7)
-                }
-                _ => self.varint_rest(byte, field),
-            },
-        }
-    }
-
-    /// The integer whose first byte, already taken, says that more follow.
-    #[inline]
-    fn varint_rest(&mut self, first: u8, field: &'static str) -> Result<u64, HeaderError> {
-        const CONTINUES: u64 = 0x8080_8080_8080_8080;
-        // Nearly all are a time of eight bytes: seven at once, where so many are left.
-        if let Some(word) = self.rest.first_chunk::<8>().copied().map(u64::from_le_bytes) {
-            let ends = !word & CONTINUES & (u64::MAX >> 8);
-            if ends != 0 {
-                let len = ends.trailing_zeros() / 8 + 1;
-                let bytes = word & (u64::MAX >> (64 - 8 * len));
-                let value = u64::from(first & 0x7F) | (join_sevens(bytes & !CONTINUES) << 7);
-                // A zero at the end is not the shortest form.
-                let last = bytes >> (8 * (len - 1));
-                self.rest = &self.rest[usize::try_from(len).unwrap_or(8)..];
-                return if last == 0 { Err(self.invalid(field)) } else { Ok(value) };
+            byte => {
+                let (value, behind) = self.clone().varint_rest(byte, field)?;
+                *self = behind;
+                Ok(value)
             }
         }
-        self.varint_bytewise(first, field)
     }
 
-    fn varint_bytewise(&mut self, first: u8, field: &'static str) -> Result<u64, HeaderError> {
+    /// The integer whose first byte, already taken, says that more follow; and the reader behind
+    /// it.
+    fn varint_rest(mut self, first: u8, field: &'static str) -> Result<(u64, Self), HeaderError> {
         let mut value = u64::from(first & 0x7F);
         for at in 1..VARINT_LEN_MAX {
             let byte = self.byte(field)?;
@@ -343,38 +331,26 @@ impl<'a> Reader<'a> {
             if byte < 0x80 {
                 // A zero at the end is not the shortest form, and the tenth byte has but one bit.
                 let valid = byte != 0 && (at < VARINT_LEN_MAX - 1 || byte == 1);
-                return if valid { Ok(value) } else { Err(self.invalid(field)) };
+                return if valid { Ok((value, self)) } else { Err(self.invalid(field)) };
             }
         }
         Err(self.invalid(field))
     }
 
     #[inline(always)]
-    fn varint_u32(&mut self, field: &'static str) -> Result<u32, HeaderError> {
+    pub(super) fn varint_u32(&mut self, field: &'static str) -> Result<u32, HeaderError> {
         let value = self.varint(field)?;
         u32::try_from(value).map_err(|_| self.invalid(field))
     }
 
     #[inline(always)]
-    fn varint_u16(&mut self, field: &'static str) -> Result<u16, HeaderError> {
+    pub(super) fn varint_u16(&mut self, field: &'static str) -> Result<u16, HeaderError> {
         let value = self.varint(field)?;
         u16::try_from(value).map_err(|_| self.invalid(field))
     }
 
     #[inline(always)]
-    fn hlc(&mut self, timestamp_us: i64) -> Result<Hlc, HeaderError> {
-        let delta = unzigzag(self.varint("hlc_wall_delta")?);
-        let timestamp_ms = timestamp_us.div_euclid(1000);
-        // A sum below zero or past i64 wraps to a number far beyond the greatest reading.
-        let wall_ms = timestamp_ms.wrapping_add(delta).cast_unsigned();
-        if wall_ms > Hlc::STORED_WALL_MS_MAX {
-            return Err(self.invalid("hlc_wall_delta"));
-        }
-        Ok(Hlc { wall_ms, counter: self.varint_u32("hlc_counter")? })
-    }
-
-    #[inline(always)]
-    fn payload_format(&mut self) -> Result<PayloadFormat, HeaderError> {
+    pub(super) fn payload_format(&mut self) -> Result<PayloadFormat, HeaderError> {
         let number = self.byte("payload_format")?;
         PayloadFormat::try_from(number).map_err(|_| self.invalid("payload_format"))
     }
@@ -409,12 +385,17 @@ impl<'a> Reader<'a> {
     fn admission(&mut self) -> Result<Option<AdmissionRef<'a>>, HeaderError> {
         match self.byte("admission")? {
             0 => Ok(None),
-            1 => self.some_admission().map(Some),
+            1 => {
+                let (admission, behind) = self.clone().some_admission()?;
+                *self = behind;
+                Ok(Some(admission))
+            }
             _ => Err(self.invalid("admission")),
         }
     }
 
-    fn some_admission(&mut self) -> Result<AdmissionRef<'a>, HeaderError> {
+    #[inline(never)]
+    fn some_admission(mut self) -> Result<(AdmissionRef<'a>, Self), HeaderError> {
         match self.byte("admission")? {
             ADMISSION_GATES => {
                 let count = usize::try_from(self.varint("gate names")?).unwrap_or(usize::MAX);
@@ -427,12 +408,12 @@ impl<'a> Reader<'a> {
                     check_gate_name(name).map_err(|_| self.invalid("gate name"))?;
                 }
                 let texts = &start[..start.len() - self.rest.len()];
-                Ok(AdmissionRef::Gates { count, texts })
+                Ok((AdmissionRef::Gates { count, texts }, self))
             }
             ADMISSION_BYPASS => {
                 let reason = self.bypass_text("bypass reason")?;
                 let justification = self.bypass_text("bypass justification")?;
-                Ok(AdmissionRef::Bypass { reason, justification })
+                Ok((AdmissionRef::Bypass { reason, justification }, self))
             }
             _ => Err(self.invalid("admission")),
         }
@@ -442,13 +423,6 @@ impl<'a> Reader<'a> {
         let text = self.text(field)?;
         if text.len() > REASON_LEN_MAX { Err(self.invalid(field)) } else { Ok(text) }
     }
-}
-
-/// Puts the low seven bits of eight bytes, whose high bits are zero, next to each other.
-const fn join_sevens(word: u64) -> u64 {
-    let word = (word & 0x007F_007F_007F_007F) | ((word & 0x7F00_7F00_7F00_7F00) >> 1);
-    let word = (word & 0x0000_3FFF_0000_3FFF) | ((word & 0x3FFF_0000_3FFF_0000) >> 2);
-    (word & 0x0000_0000_0FFF_FFFF) | ((word & 0x0FFF_FFFF_0000_0000) >> 4)
 }
 
 #[cold]
