@@ -145,10 +145,14 @@ impl<'a> EventRef<'a> {
 
     /// The event as a value of its own.
     #[must_use]
+    #[inline]
     pub fn to_owned(&self) -> Event {
-        let (coordinate, header) = self.to_header();
-        let metadata = self.metadata().map(<[u8]>::to_vec);
-        Event { coordinate, header, metadata, payload: self.to_payload() }
+        Event {
+            coordinate: self.header.coordinate(),
+            header: self.header.to_header(self.sequence),
+            metadata: self.metadata().map(<[u8]>::to_vec),
+            payload: self.to_payload(),
+        }
     }
 
     fn record(&self) -> RecordRef<'a> {

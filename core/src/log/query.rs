@@ -411,6 +411,11 @@ impl<S: Storage> Iterator for Query<S> {
     type Item = Result<Event, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_with(|event| event.to_owned()).transpose()
+        // Put where it is returned from: an event is large to move about.
+        let mut owned = None;
+        match self.next_with(|event| owned = Some(Ok(event.to_owned()))) {
+            Ok(_) => owned,
+            Err(error) => Some(Err(error)),
+        }
     }
 }

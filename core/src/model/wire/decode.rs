@@ -182,7 +182,12 @@ impl<'a> HeaderRef<'a> {
     /// The address and the header as values of their own, at this place in the store.
     #[must_use]
     pub fn to_owned(&self, sequence: Sequence) -> (Coordinate, EventHeader) {
-        let header = EventHeader {
+        (self.coordinate(), self.to_header(sequence))
+    }
+
+    #[inline(always)]
+    pub(crate) fn to_header(self, sequence: Sequence) -> EventHeader {
+        EventHeader {
             id: self.id(),
             correlation: self.correlation(),
             causation: self.causation(),
@@ -197,9 +202,8 @@ impl<'a> HeaderRef<'a> {
             kind: self.kind(),
             flags: self.flags(),
             prev_hash: self.prev_hash(),
-            admission: self.admission().map(Arc::new),
-        };
-        (self.coordinate(), header)
+            admission: self.admission.map(|admission| Arc::new(admission.into_owned())),
+        }
     }
 }
 
@@ -237,6 +241,7 @@ enum AdmissionRef<'a> {
 }
 
 impl AdmissionRef<'_> {
+    #[cold]
     fn into_owned(self) -> Admission {
         match self {
             Self::Gates { count, texts } => {
