@@ -11,7 +11,7 @@ mod page_cache;
 mod sealed;
 mod select;
 
-pub(crate) use growing::{GrowingIndex, IndexEntry};
+pub(crate) use growing::{Address, GrowingIndex, IndexEntry};
 pub(crate) use kept::Kept;
 pub(crate) use page_cache::{Page, PageCache};
 pub(crate) use sealed::directory as sealed_directory;

@@ -5,6 +5,9 @@
 
 mod answers;
 mod encode;
+mod entry;
+
+pub(crate) use entry::{Address, IndexEntry};
 
 use super::{KeyHasher, Ordinal, PrunedHead};
 use crate::format::pruned::PrunedRun;
@@ -14,24 +17,6 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use hashbrown::{HashMap, HashTable};
-
-/// What the index is told of one event.
-#[derive(Debug)]
-pub(crate) struct IndexEntry<'a> {
-    pub(crate) sequence: Sequence,
-    pub(crate) offset: u64,
-    pub(crate) coordinate: &'a Coordinate,
-    pub(crate) entity_hash: u64,
-    pub(crate) kind: EventKind,
-    pub(crate) timestamp_us: i64,
-    pub(crate) version: Version,
-    pub(crate) id: EventId,
-    /// Absent where it is the event's own id.
-    pub(crate) correlation: Option<EventId>,
-    pub(crate) causation: Option<EventId>,
-    /// Absent after recovery, where it is computed when it is asked for.
-    pub(crate) event_hash: Option<Hash>,
-}
 
 #[derive(Debug)]
 struct IdSlot {
@@ -179,7 +164,7 @@ impl GrowingIndex {
         let known = self.find_coordinate(entry);
         let entity = match known {
             Some(number) => Some(self.coordinates[usize_of(number)].entity),
-            None => self.find_entity(entry.coordinate.entity(), entry.entity_hash),
+            None => self.find_entity(entry.address.entity(), entry.entity_hash),
         };
         let version = self.relative_version(entity, entry.version)?;
         if ordinal == 0 || self.next_sequence() != entry.sequence {
@@ -191,7 +176,7 @@ impl GrowingIndex {
         };
         let entity = usize_of(self.coordinates[usize_of(coordinate)].entity);
         if !self.pruned.is_empty() {
-            self.pruned.remove(entry.coordinate.entity());
+            self.pruned.remove(entry.address.entity());
         }
         self.entities[entity].head_hash = entry.event_hash;
         self.versions.push(version);
@@ -230,9 +215,9 @@ impl GrowingIndex {
     }
 
     fn find_coordinate(&self, entry: &IndexEntry<'_>) -> Option<u32> {
-        let hash = coordinate_hash(self.hasher, entry.entity_hash, entry.coordinate.scope());
+        let hash = coordinate_hash(self.hasher, entry.entity_hash, entry.address.scope());
         let coordinates = &self.coordinates;
-        let is_it = |number: &u32| coordinates[usize_of(*number)].coordinate == *entry.coordinate;
+        let is_it = |number: &u32| entry.address.is(&coordinates[usize_of(*number)].coordinate);
         self.coordinate_slots.find(hash, is_it).copied()
     }
 
@@ -251,12 +236,12 @@ impl GrowingIndex {
     ) -> u32 {
         let hasher = self.hasher;
         let number = count(self.coordinates.len());
-        let scope_name = entry.coordinate.scope();
+        let scope_name = entry.address.scope();
         let known_scope = self.find_scope(scope_name);
         let entity_number = entity.unwrap_or(count(self.entities.len()));
         let scope_number = known_scope.unwrap_or(count(self.scopes.len()));
         self.coordinates.push(CoordinateEntry {
-            coordinate: entry.coordinate.clone(),
+            coordinate: entry.address.to_coordinate(),
             entity: entity_number,
             scope: scope_number,
         });

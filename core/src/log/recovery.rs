@@ -551,20 +551,7 @@ fn index_record(
     }
     let header = decode_header(record.header)
         .map_err(|error| ("a valid event header", error.to_string()))?;
-    let correlation = Some(header.correlation()).filter(|correlation| *correlation != header.id());
-    let entry = IndexEntry {
-        sequence: scanned.next_sequence,
-        offset,
-        coordinate: &header.coordinate(),
-        entity_hash: hasher.name(header.entity()),
-        kind: header.kind(),
-        timestamp_us: header.timestamp_us(),
-        version: header.version(),
-        id: header.id(),
-        correlation,
-        causation: header.causation(),
-        event_hash: None,
-    };
+    let entry = IndexEntry::of_stored(&header, scanned.next_sequence, offset, hasher);
     let pushed = scanned.index.push(&entry);
     pushed.map_err(|expected| (expected, "one that does not fit".into()))?;
     scanned.hlc = Some(header.hlc());

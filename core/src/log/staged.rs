@@ -1,6 +1,6 @@
 //! The group of batches that the next commit writes.
 
-use crate::index::IndexEntry;
+use crate::index::{Address, IndexEntry};
 use crate::log::StoreError;
 use crate::model::{AppendReceipt, Coordinate, EventId, EventKind, Hash, Hlc, Sequence, Version};
 use alloc::vec::Vec;
@@ -63,7 +63,7 @@ impl StagedEvent {
         IndexEntry {
             sequence: self.sequence,
             offset: base + self.record_at as u64,
-            coordinate: &self.coordinate,
+            address: Address::Shared(&self.coordinate),
             entity_hash: self.entity_hash,
             kind: self.kind,
             timestamp_us: self.timestamp_us,

@@ -267,20 +267,7 @@ impl EventChecks {
 
     fn push(&mut self, offset: u64, header: &HeaderRef<'_>) {
         let Some(index) = &mut self.index else { return };
-        let correlation = Some(header.correlation()).filter(|id| *id != header.id());
-        let entry = IndexEntry {
-            sequence: self.next_sequence,
-            offset,
-            coordinate: &header.coordinate(),
-            entity_hash: self.hasher.name(header.entity()),
-            kind: header.kind(),
-            timestamp_us: header.timestamp_us(),
-            version: header.version(),
-            id: header.id(),
-            correlation,
-            causation: header.causation(),
-            event_hash: None,
-        };
+        let entry = IndexEntry::of_stored(header, self.next_sequence, offset, self.hasher);
         // Sequences or versions go back, which was reported.
         if index.push(&entry).is_err() {
             self.index = None;

@@ -161,8 +161,8 @@ mod tests {
     use crate::format::index_block::{PAGE_LEN, page_payload, stream_len};
     use crate::format::segment::StoreId;
     use crate::index::page_cache::Page;
-    use crate::index::{GrowingIndex, IndexEntry, KeyHasher};
-    use crate::model::{Coordinate, EventId, EventKind, Sequence, Version};
+    use crate::index::{Address, GrowingIndex, IndexEntry, KeyHasher};
+    use crate::model::{EventId, EventKind, Sequence, Version};
     use alloc::collections::BTreeSet;
     use alloc::format;
     use core::cell::Cell;
@@ -211,7 +211,7 @@ mod tests {
             let entry = IndexEntry {
                 sequence: Sequence::new(at),
                 offset: at * 100,
-                coordinate: &Coordinate::new(name, "scope").unwrap(),
+                address: Address::Names { entity: name, scope: "scope" },
                 entity_hash: hasher().name(name),
                 kind: EventKind::new(1, 1),
                 timestamp_us: 0,

@@ -11,7 +11,7 @@ use crate::format::segment::{SegmentFooter, SegmentHeader, chain_hash};
 use crate::index::{GrowingIndex, IndexEntry, KeyHasher};
 use crate::log::StoreError;
 use crate::log::decode::EventRef;
-use crate::model::{EventId, Hash, Hlc, Sequence};
+use crate::model::{Hash, Hlc, Sequence};
 use crate::storage::{Storage, StorageFile};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -115,20 +115,12 @@ impl<F: StorageFile> Output<F> {
         };
         record::finish(&mut self.frame, start, content_at, state, self.salt);
         let header = event.header();
-        let own = |correlation: &EventId| *correlation != header.id();
-        let entry = IndexEntry {
-            sequence: event.sequence(),
-            offset: self.offset + start as u64,
-            coordinate: &header.coordinate(),
-            entity_hash: self.hasher_of_keys.name(header.entity()),
-            kind: header.kind(),
-            timestamp_us: header.timestamp_us(),
-            version: header.version(),
-            id: header.id(),
-            correlation: Some(header.correlation()).filter(own),
-            causation: header.causation(),
-            event_hash: None,
-        };
+        let entry = IndexEntry::of_stored(
+            header,
+            event.sequence(),
+            self.offset + start as u64,
+            self.hasher_of_keys,
+        );
         self.index.push(&entry).map_err(|what| StoreError::InvalidInput(what.to_string()))?;
         self.records += 1;
         self.next_sequence = event.sequence().next();
