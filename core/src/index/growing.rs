@@ -57,7 +57,7 @@ impl Postings {
     fn push(&mut self, ordinal: Ordinal) {
         match self {
             Postings::One(first) => *self = Postings::Many(alloc::vec![*first, ordinal]),
-            Postings::Many(all) => all.push(ordinal),
+            Postings::Many(all) => push(all, ordinal),
         }
     }
 
@@ -179,11 +179,11 @@ impl GrowingIndex {
             self.pruned.remove(entry.address.entity());
         }
         self.entities[entity].head_hash = entry.event_hash;
-        self.versions.push(version);
-        self.offsets.push(offset);
-        self.coordinates_at.push(coordinate);
-        self.kinds_at.push(entry.kind);
-        self.times_us.push(entry.timestamp_us);
+        push(&mut self.versions, version);
+        push(&mut self.offsets, offset);
+        push(&mut self.coordinates_at, coordinate);
+        push(&mut self.kinds_at, entry.kind);
+        push(&mut self.times_us, entry.timestamp_us);
         self.push_kind(entry.kind, ordinal);
         self.push_id(entry.id, ordinal);
         if let Some(correlation) = entry.correlation {
@@ -286,7 +286,7 @@ impl GrowingIndex {
 
     fn push_kind(&mut self, kind: EventKind, ordinal: Ordinal) {
         match self.kinds.binary_search_by_key(&kind, |(kind, _)| *kind) {
-            Ok(at) => self.kinds[at].1.push(ordinal),
+            Ok(at) => push(&mut self.kinds[at].1, ordinal),
             Err(at) => self.kinds.insert(at, (kind, alloc::vec![ordinal])),
         }
     }
@@ -420,6 +420,15 @@ impl GrowingIndex {
     pub(crate) fn event_count(&self) -> u32 {
         count(self.offsets.len())
     }
+}
+
+/// Appends to a list that may become long. It grows by a quarter, where a `Vec` would double: of the
+/// memory that an index holds, a third would be for events that are still to come.
+fn push<T>(list: &mut Vec<T>, value: T) {
+    if list.len() == list.capacity() {
+        list.reserve_exact((list.len() / 4).max(4));
+    }
+    list.push(value);
 }
 
 fn push_posting(causes: &mut HashMap<EventId, Postings>, id: EventId, ordinal: Ordinal) {
