@@ -136,6 +136,7 @@ macro_rules! conformance_tests {
                 b36_a_lost_padding_costs_nothing,
                 b36_a_flipped_bit_is_never_returned,
                 b36_damage_before_a_vouching_frame_is_corruption,
+                b36_damage_before_a_frame_that_was_staged_ahead_is_corruption,
                 b36_damage_behind_a_clean_close_is_corruption,
                 b36_a_damaged_index_is_rebuilt_and_reported,
                 b36_a_wrong_magic_is_corruption,

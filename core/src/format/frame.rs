@@ -142,14 +142,21 @@ pub(crate) fn finish(
 pub(crate) fn push_unvouched(out: &mut Vec<u8>, frame: &[u8], salt: u32) {
     let start = out.len();
     out.extend_from_slice(frame);
-    let copy = &mut out[start..];
-    if copy[20..28] == [0; 8] {
-        return;
+    vouch(&mut out[start..], 0, salt);
+}
+
+/// Lets all frames that stand in `frames`, one behind the other, vouch for so many bytes.
+pub(crate) fn vouch(mut frames: &mut [u8], synced_len: u64, salt: u32) {
+    while let Some(body_len) = read_u32(frames, 4) {
+        let len = FRAME_PREFIX_LEN + usize_of(body_len);
+        let (frame, rest) = frames.split_at_mut(padded(len).min(frames.len()));
+        if frame[20..28] != synced_len.to_le_bytes() {
+            frame[20..28].copy_from_slice(&synced_len.to_le_bytes());
+            let crc = frame_crc(salt, &frame[..len]);
+            frame[8..12].copy_from_slice(&crc.to_le_bytes());
+        }
+        frames = rest;
     }
-    copy[20..28].fill(0);
-    let body_len = read_u32(copy, 4).map_or(0, usize_of);
-    let crc = frame_crc(salt, &copy[..FRAME_PREFIX_LEN + body_len]);
-    copy[8..12].copy_from_slice(&crc.to_le_bytes());
 }
 
 /// What stands where a frame of one of the two logs may start.

@@ -167,6 +167,29 @@ pub fn b36_damage_before_a_vouching_frame_is_corruption(backend: impl Backend) {
     assert!(sentence.contains("expected") && sentence.contains("found"), "{sentence}");
 }
 
+/// That holds too where the later frame was staged before the sync of the earlier one had ended.
+pub fn b36_damage_before_a_frame_that_was_staged_ahead_is_corruption(backend: impl Backend) {
+    let mut log = open(&backend);
+    log.stage(&[event("order:1", PLACED, "first, promised durable")], None).expect("fine");
+    let sync = log.begin_commit(|_, _| {}).expect("written").expect("it is to be durable");
+    for text in ["second", "third"] {
+        log.stage(&[event("order:1", PAID, text)], None).expect("fine");
+    }
+    let done = sync.run();
+    log.finish_sync(&sync, done).expect("nothing is wrong with it");
+    log.commit(|_, _| {}).expect("written");
+    drop(log);
+    let id = segments_of(&backend)[0];
+    change(&backend, id, |bytes| {
+        // Of the frames that vouch, one is enough.
+        let (promised, third) = (find(bytes, b"promised"), find(bytes, b"third"));
+        bytes[promised] ^= 1;
+        bytes[third] ^= 1;
+    });
+    let corruption = corrupt(&backend);
+    assert_eq!((corruption.file, corruption.offset), (id, SEGMENT_HEADER_LEN as u64));
+}
+
 /// A store that was closed vouches for its last event too.
 pub fn b36_damage_behind_a_clean_close_is_corruption(backend: impl Backend) {
     let mut log = open(&backend);

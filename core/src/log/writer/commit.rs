@@ -1,5 +1,6 @@
 //! How a group gets into the log: written with one call, synced, published, answered.
 
+use crate::format::frame;
 use crate::log::StoreError;
 use crate::log::config::{Durability, Host};
 use crate::log::staged::{CommitInfo, Staged};
@@ -172,6 +173,9 @@ impl<S: Storage, H: Host> Log<S, H> {
         };
         self.make_close_sure()?;
         self.clean_tail(&active)?;
+        // A sync may have ended since these were staged, and no other frame vouches for what it synced.
+        let (synced_len, salt) = (self.tail.synced_len, self.salt());
+        frame::vouch(&mut self.group.bytes, synced_len, salt);
         if let Err(error) = active.file.write_all_at(&self.group.bytes, self.tail.offset) {
             self.soiled = true;
             // It is tried again before the next write if this fails.
