@@ -79,6 +79,10 @@ impl StorageFile for AnyFile {
         each!(self, file => file.read_exact_at(buf, offset))
     }
 
+    fn read_committed_at(&self, buf: &mut [u8], offset: u64) -> Result<(), StorageError> {
+        each!(self, file => file.read_committed_at(buf, offset))
+    }
+
     fn read_gap(&self) -> u64 {
         each!(self, file => file.read_gap())
     }

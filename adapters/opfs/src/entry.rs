@@ -11,6 +11,7 @@ use web_sys::{File, FileReaderSync, FileSystemFileHandle, FileSystemSyncAccessHa
 
 use crate::access;
 use crate::error::storage_error;
+use crate::kept_reads::KeptReads;
 
 /// See the module.
 pub(crate) struct Entry {
@@ -29,6 +30,10 @@ pub(crate) struct Entry {
     last_write: Cell<u64>,
     /// Something was refused because the file is closed.
     wanted: Cell<bool>,
+    /// Under which its reads are kept.
+    stamp: Cell<u64>,
+    /// No read is kept that ends behind this.
+    kept_end: Cell<u64>,
 }
 
 /// What stands behind a file's number.
@@ -69,6 +74,8 @@ impl Entry {
             last_use: Cell::new(0),
             last_write: Cell::new(0),
             wanted: Cell::new(false),
+            stamp: Cell::new(0),
+            kept_end: Cell::new(0),
         }
     }
 
@@ -162,6 +169,26 @@ impl Entry {
     pub(crate) fn remove(&self) {
         self.removed.set(true);
         self.let_go_if_unused();
+    }
+
+    /// Under which its reads are kept; `None` where the file is on its way out.
+    pub(crate) fn stamp(&self, kept: &KeptReads) -> Option<u64> {
+        if self.stamp.get() == 0 {
+            self.stamp.set(kept.next_stamp());
+        }
+        (!self.removed.get()).then(|| self.stamp.get())
+    }
+
+    /// Notes that a read up to `end` may be kept.
+    pub(crate) fn note_kept(&self, end: u64) {
+        self.kept_end.set(self.kept_end.get().max(end));
+    }
+
+    /// Forgets what is kept of the file where bytes from `offset` on change.
+    pub(crate) fn note_change(&self, kept: &KeptReads, offset: u64) {
+        if offset < self.kept_end.replace(offset.min(self.kept_end.get())) {
+            kept.forget(self.stamp.get());
+        }
     }
 
     pub(crate) fn add_user(&self) {

@@ -8,6 +8,7 @@
 mod access;
 mod entry;
 mod error;
+mod kept_reads;
 mod storage;
 mod upkeep;
 mod wait;

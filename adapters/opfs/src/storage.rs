@@ -12,6 +12,7 @@ use annals_core::{FileId, FileKind, Storage, StorageError, StorageErrorKind, Sto
 use web_sys::{FileReaderSync, FileSystemDirectoryHandle, FileSystemSyncAccessHandle};
 
 use crate::entry::Entry;
+use crate::kept_reads::KeptReads;
 
 /// Handles kept free at opening, for files that will be created.
 pub(crate) const SPARE_HANDLES: usize = 2;
@@ -74,6 +75,7 @@ pub(crate) struct Shared {
     /// Opened ahead, empty, and not created yet.
     pub(crate) ready: RefCell<BTreeMap<FileId, Rc<Entry>>>,
     pub(crate) upcoming: RefCell<Vec<FileId>>,
+    pub(crate) kept: KeptReads,
     reader: Option<FileReaderSync>,
     tick: Cell<u64>,
 }
@@ -92,6 +94,7 @@ impl Shared {
             doomed: RefCell::default(),
             ready: RefCell::default(),
             upcoming: RefCell::default(),
+            kept: KeptReads::default(),
             // Only workers have it; elsewhere closed files wait for the upkeep.
             reader: FileReaderSync::new().ok(),
             tick: Cell::new(0),
@@ -148,6 +151,7 @@ impl Shared {
         for entry in self.doomed.borrow().iter() {
             entry.close();
         }
+        self.kept.clear();
         if let Some(lock) = self.lock.take() {
             lock.close();
         }
@@ -227,6 +231,7 @@ impl Storage for OpfsStorage {
             self.shared.ready.borrow_mut().insert(id, entry);
             return Ok(());
         }
+        entry.note_change(&self.shared.kept, 0);
         entry.remove();
         self.shared.doomed.borrow_mut().push(entry);
         Ok(())
@@ -270,11 +275,24 @@ impl StorageFile for OpfsFile {
     }
 
     fn set_len(&self, len: u64) -> Result<(), StorageError> {
+        self.entry.note_change(&self.shared.kept, len);
         self.entry.set_len(self.shared.next_tick(), len)
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<(), StorageError> {
         self.entry.read(self.shared.next_tick(), buf, offset, self.shared.reader.as_ref())
+    }
+
+    fn read_committed_at(&self, buf: &mut [u8], offset: u64) -> Result<(), StorageError> {
+        let kept = &self.shared.kept;
+        let Some(stamp) = self.entry.stamp(kept) else { return self.read_exact_at(buf, offset) };
+        if kept.read(stamp, buf, offset) {
+            return Ok(());
+        }
+        self.read_exact_at(buf, offset)?;
+        self.entry.note_kept(offset + buf.len() as u64);
+        kept.keep(stamp, buf, offset);
+        Ok(())
     }
 
     /// A read costs 1 to 3 us for its call, and 64 KiB more cost another.
@@ -283,6 +301,7 @@ impl StorageFile for OpfsFile {
     }
 
     fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<(), StorageError> {
+        self.entry.note_change(&self.shared.kept, offset);
         self.entry.write(self.shared.next_tick(), buf, offset)
     }
 

@@ -11,6 +11,9 @@ export function plan(bytesMax, heldTimes, heldName, lenMax, flushFails) {
 export function heal(plan) {
   Object.assign(plan, { bytesMax: Infinity, heldTimes: 0, lenMax: Infinity, flushFails: false });
 }
+export function spoil(plan) {
+  plan.bytesMax = 0;
+}
 export function around(dir, plan) {
   const bound = (target, overrides) => new Proxy(target, {
     get(_, key) {
@@ -58,6 +61,8 @@ extern "C" {
     ) -> JsValue;
     #[wasm_bindgen(js_name = heal)]
     fn heal_plan(plan: &JsValue);
+    #[wasm_bindgen(js_name = spoil)]
+    fn spoil_plan(plan: &JsValue);
     #[wasm_bindgen(js_name = around)]
     fn around_dir(dir: &FileSystemDirectoryHandle, plan: &JsValue) -> FileSystemDirectoryHandle;
 }
@@ -102,6 +107,11 @@ impl Faults {
 
     pub(crate) fn around(&self, dir: &FileSystemDirectoryHandle) -> FileSystemDirectoryHandle {
         around_dir(dir, &self.plan)
+    }
+
+    /// Every read and write fails from now on.
+    pub(crate) fn spoil(&self) {
+        spoil_plan(&self.plan);
     }
 
     /// Nothing fails any more.

@@ -8,7 +8,7 @@ mod log;
 mod place;
 
 use annals_core::{FileId, Storage, StorageErrorKind, StorageFile};
-use annals_opfs::{OpfsError, OpfsOptions, OpfsStorage};
+use annals_opfs::{OpfsError, OpfsFile, OpfsOptions, OpfsStorage};
 use annals_tests::storage_contract::contract_steps;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
@@ -265,6 +265,54 @@ async fn a_read_or_write_of_nothing_is_an_error_and_no_endless_loop() {
     assert_eq!(file.write_all_at(b"x", 0).unwrap_err().kind(), StorageErrorKind::NoSpace);
     let error = file.read_exact_at(&mut [0; 4], 0).unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::Other);
+}
+
+#[wasm_bindgen_test]
+async fn committed_bytes_are_read_from_memory_until_they_change() {
+    let place = Place::new("kept").await;
+    let faults = Faults::new(&Plan::default());
+    let dir = faults.around(&place.dir());
+    let (storage, mut upkeep) = OpfsStorage::open(dir, impatient()).await.unwrap();
+    let ids = [FileId::segment(1), FileId::segment(2)];
+    storage.prepare(&ids);
+    upkeep.top_up().await.unwrap();
+    let files = ids.map(|id| storage.create(id).unwrap());
+    let read = |file: &OpfsFile| {
+        let mut bytes = [0; 5];
+        file.read_committed_at(&mut bytes, 3).map(|()| bytes)
+    };
+    for (file, bytes) in [(&files[0], b"...first"), (&files[1], b"..second")] {
+        file.write_all_at(bytes, 0).unwrap();
+        for _ in 0..3 {
+            assert_eq!(read(file).unwrap(), bytes[3..]);
+        }
+    }
+    files[0].write_all_at(b"behind", 8).unwrap();
+
+    faults.spoil();
+    assert_eq!(read(&files[0]).unwrap(), *b"first");
+    assert_eq!(read(&files[1]).unwrap(), *b"econd");
+    let mut bytes = [0; 5];
+    assert!(files[0].read_exact_at(&mut bytes, 3).is_err(), "it reads the file");
+    assert!(files[0].read_committed_at(&mut bytes, 4).is_err(), "nothing is kept of there");
+    faults.heal();
+
+    files[0].write_all_at(b"th", 6).unwrap();
+    assert_eq!(read(&files[0]).unwrap(), *b"firth");
+    assert_eq!(read(&files[0]).unwrap(), *b"firth");
+    files[0].set_len(7).unwrap();
+    assert_eq!(read(&files[0]).unwrap_err().kind(), StorageErrorKind::OutOfBounds);
+    files[0].write_all_at(b"e", 7).unwrap();
+    assert_eq!(read(&files[0]).unwrap(), *b"firte");
+
+    storage.remove(ids[1]).unwrap();
+    faults.spoil();
+    assert!(read(&files[1]).is_err(), "nothing is kept of what was removed");
+    faults.heal();
+    assert_eq!(read(&files[1]).unwrap(), *b"econd", "who has it open reads on");
+    assert_eq!(read(&files[0]).unwrap(), *b"firte");
+    upkeep.close();
+    assert!(read(&files[0]).is_err() && read(&files[1]).is_err());
 }
 
 #[wasm_bindgen_test]
