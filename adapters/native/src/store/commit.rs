@@ -190,14 +190,22 @@ impl<S: Storage> Committer<S> {
 
     /// Stages what waits behind the commit that is under way, if nobody else is at it.
     fn stage_ahead(&self) {
-        let Some(mut writer) = self.writer.try_lock() else { return };
-        let Writer { log: Some(log), ahead, panic: None, .. } = &mut *writer else { return };
-        let known = ahead.left_in_queue;
-        ahead.queued.extend(self.queue.lock().iter().skip(known).cloned());
-        ahead.left_in_queue = ahead.queued.len();
         let landing = || self.landing.load(Ordering::Acquire);
-        let staged = catch_unwind(AssertUnwindSafe(|| ahead.stage_ahead(log, landing)));
-        writer.panic = staged.err();
+        while !landing() {
+            let Some(mut writer) = self.writer.try_lock() else { return };
+            let Writer { log: Some(log), ahead, panic: None, .. } = &mut *writer else { return };
+            let known = ahead.left_in_queue;
+            ahead.queued.extend(self.queue.lock().iter().skip(known).cloned());
+            ahead.left_in_queue = ahead.queued.len();
+            let seen = ahead.left_in_queue;
+            let staged = catch_unwind(AssertUnwindSafe(|| ahead.stage_ahead(log, landing)));
+            writer.panic = staged.err();
+            drop(writer);
+            // Whoever has found the writer held meanwhile left its batch to this thread.
+            if self.queue.lock().len() <= seen {
+                return;
+            }
+        }
     }
 
     /// Commits all that waits, `own` behind it, and what comes while that is staged, on this thread;
