@@ -52,6 +52,7 @@ impl<S: Storage, H: Host> Log<S, H> {
         condition: Option<&AppendCondition>,
     ) -> Result<Staged, StoreError> {
         self.check_healthy()?;
+        self.go_on_behind_written();
         check_items(items)?;
         if let Some(known) = self.replayed(items)? {
             return Ok(known);

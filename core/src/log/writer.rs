@@ -71,6 +71,8 @@ pub struct Log<S: Storage, H: Host> {
     pub(super) soiled: bool,
     pub(super) frames: FramesHasher,
     pub(super) group: Group,
+    /// A group whose sync is under way, and that is not in the index yet.
+    written: Group,
     pub(super) next_number: u64,
     pub(super) poison: Option<StorageError>,
     /// The store was found closed: whether what the close wrote last is on stable storage is not
@@ -138,6 +140,7 @@ impl<S: Storage, H: Host> Log<S, H> {
             soiled: false,
             frames,
             group: Group::default(),
+            written: Group::default(),
             next_number,
             poison: None,
             close_unsure,
@@ -157,6 +160,7 @@ impl<S: Storage, H: Host> Log<S, H> {
     /// As [`open`](Log::open). The log must not be written to then; readers go on.
     pub fn reopen(&mut self) -> Result<(), StoreError> {
         self.discard();
+        self.written.clear();
         let recovered = recover(&self.storage, Access::Write, KeyHasher::new)?;
         let Recovered { view, end, hlc, next_number, tail, mut meta, report, .. } = recovered;
         *self.shared.names.write() = core::mem::take(&mut meta.names);
@@ -237,6 +241,7 @@ impl<S: Storage, H: Host> Log<S, H> {
     pub(super) fn poisoned_by(&mut self, error: StorageError) -> StoreError {
         self.poison = Some(error.clone());
         self.discard();
+        self.written.clear();
         // What was written and never synced is not there for anyone.
         self.reader.end = self.shared.ends().0;
         StoreError::Poisoned { cause: error }

@@ -12,12 +12,10 @@ use crate::storage::{Storage, StorageError, StorageFile};
 use alloc::vec;
 
 impl<S: Storage, H: Host> Log<S, H> {
-    /// Writes zeros behind the group that was just written, where those that are there would not
-    /// do for another one like it. To be called before the sync.
-    pub(super) fn write_zeros(&mut self, active: &ActiveSegment<S>) {
+    /// Writes zeros behind `end`, where what was written ends, if those that are there would not do
+    /// for `len` bytes more. To be called before a sync.
+    pub(super) fn write_zeros(&mut self, active: &ActiveSegment<S>, end: u64, len: u64) {
         let ahead = self.config.zeros_ahead_bytes;
-        let len = self.group.bytes.len() as u64;
-        let end = self.tail.offset + len;
         // A small segment stays small. And what a large group writes costs more than its metadata.
         if end < ahead / 4 || len >= ahead / 2 || end + len <= self.filled_to {
             return;

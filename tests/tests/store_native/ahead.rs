@@ -328,3 +328,30 @@ fn a_batch_that_needs_the_next_segment_waits_for_the_sync_of_this_one() {
         assert_eq!(held.store.stats().unwrap().segments.len(), 2);
     });
 }
+
+#[test]
+fn zeros_for_the_next_group_are_written_beside_the_sync_of_this_one() {
+    without_hanging(|| {
+        let held = Held::new(MemoryStorage::new(), StoreConfig::new(""));
+        let large = |kib: usize| one("order:1", &"x".repeat(kib * 1024));
+        // The first has 128 KiB of zeros written behind it, which do for three of the others.
+        for kib in [40, 28, 28] {
+            held.store.append_batch(large(kib)).unwrap();
+        }
+        let leading = held.hold(large(28));
+        let [behind] = held.stage_behind([large(28)]);
+        let kinds =
+            || held.probe.take_calls().into_iter().map(|(kind, _)| kind).collect::<Vec<_>>();
+        // The clock is asked after they are written.
+        assert_eq!(kinds(), [OperationKind::WriteAllAt]);
+        held.gate.open();
+        leading.join().unwrap().unwrap();
+        behind.join().unwrap().unwrap();
+        assert_eq!(
+            kinds(),
+            [OperationKind::WriteAllAt, OperationKind::SyncData],
+            "none of its own"
+        );
+        check_log(&all(&held.store));
+    });
+}

@@ -3,12 +3,13 @@
 use crate::format::frame;
 use crate::log::StoreError;
 use crate::log::config::{Durability, Host};
-use crate::log::staged::{CommitInfo, Staged};
+use crate::log::staged::{CommitInfo, Group, Staged};
 use crate::log::writer::Log;
 use crate::model::{Append, AppendCondition, AppendReceipt, Batch, Sequence};
 use crate::storage::{Storage, StorageError, StorageFile};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem;
 use core::ops::Range;
 
 impl<S: Storage, H: Host> Log<S, H> {
@@ -96,6 +97,7 @@ impl<S: Storage, H: Host> Log<S, H> {
     /// A storage error: nothing that was staged is visible, and appending may be tried again.
     /// After a failed sync every later append answers [`StoreError::Poisoned`].
     pub fn commit(&mut self, answer: impl FnOnce(&Self, CommitInfo)) -> Result<(), StoreError> {
+        self.take_in_written();
         if self.group.is_empty() {
             return Ok(());
         }
@@ -105,7 +107,9 @@ impl<S: Storage, H: Host> Log<S, H> {
             let active = self.reader.view.active.as_ref().expect("written to just now");
             active.file.sync_data().map_err(|error| self.poisoned_by(error))?;
         }
-        self.take_in_group();
+        let group = mem::take(&mut self.group);
+        self.take_in(&group);
+        self.group = group;
         if sync {
             self.tail.synced_len = self.tail.offset;
             self.durable_end = self.reader.end;
@@ -136,10 +140,17 @@ impl<S: Storage, H: Host> Log<S, H> {
             return self.commit(answer).map(|()| None);
         }
         self.write_group(true)?;
-        self.take_in_group();
         answer(self, CommitInfo { durable: true });
-        self.group.clear();
-        Ok(self.begin_sync())
+        let active = self.reader.view.active.as_ref().expect("written to just now");
+        let sync = PendingSync {
+            file: Arc::clone(&active.file),
+            number: active.header.number,
+            len: self.tail.offset + self.group.bytes.len() as u64,
+            end: self.staged_end(),
+        };
+        self.committed_hlc = self.hlc;
+        mem::swap(&mut self.group, &mut self.written);
+        Ok(Some(sync))
     }
 
     /// Whether the durability asks for a sync with what is staged.
@@ -183,27 +194,52 @@ impl<S: Storage, H: Host> Log<S, H> {
             return Err(error.into());
         }
         if sync {
-            self.write_zeros(&active);
+            let len = self.group.bytes.len() as u64;
+            self.write_zeros(&active, self.tail.offset + len, len);
         }
         Ok(())
     }
 
-    /// Goes on behind the group that was written, which nobody else sees yet.
-    fn take_in_group(&mut self) {
+    /// Goes on behind the group that was written and waits for its sync, if that is still to be done.
+    /// Whoever syncs does it afterwards, unless somebody stages meanwhile: then it costs no time
+    /// between two syncs.
+    fn take_in_written(&mut self) {
+        if !self.written.is_empty() {
+            let group = mem::take(&mut self.written);
+            self.take_in(&group);
+            self.written = group;
+            self.written.clear();
+        }
+    }
+
+    /// To be called before anything is staged: what is staged goes on behind what was written.
+    pub(in crate::log) fn go_on_behind_written(&mut self) {
+        let len = self.written.bytes.len() as u64;
+        if len > 0 {
+            self.take_in_written();
+            if let Some(active) = self.reader.view.active.clone() {
+                // For the next group and the one behind it, so that the next writes none itself.
+                self.write_zeros(&active, self.tail.offset, 2 * len);
+            }
+        }
+    }
+
+    /// Goes on behind a group that was written, which nobody else sees yet.
+    fn take_in(&mut self, group: &Group) {
         let view = Arc::clone(&self.reader.view);
         let active = view.active.as_ref().expect("written to just now");
         let base = self.tail.offset;
-        self.tail.offset += self.group.bytes.len() as u64;
+        self.tail.offset += group.bytes.len() as u64;
         self.tail.vouched = false;
-        self.frames.extend(&self.group.bytes);
+        self.frames.extend(&group.bytes);
         let mut index = active.index.write();
-        for event in &self.group.events {
+        for event in &group.events {
             let pushed = index.push(&event.index_entry(base));
             pushed.expect("staging keeps sequences and versions rising");
         }
         index.set_frames_end(self.tail.offset);
         drop(index);
-        self.reader.end = self.staged_end();
+        self.reader.end = group.events.last().map_or(self.reader.end, |last| last.sequence.next());
         self.committed_hlc = self.hlc;
     }
 
@@ -217,7 +253,7 @@ impl<S: Storage, H: Host> Log<S, H> {
 
     /// Whether a group waits for its sync to become visible.
     pub(in crate::log) fn is_committing(&self) -> bool {
-        self.shared.ends().0 < self.reader.end
+        !self.written.is_empty() || self.shared.ends().0 < self.reader.end
     }
 
     /// Puts everything appended so far on stable storage and returns the sequence behind it.
@@ -227,6 +263,7 @@ impl<S: Storage, H: Host> Log<S, H> {
     /// A storage error, after which the writer is poisoned.
     pub fn sync(&mut self) -> Result<Sequence, StoreError> {
         self.check_healthy()?;
+        self.take_in_written();
         if let Some(pending) = self.begin_sync() {
             let done = pending.run();
             self.finish_sync(&pending, done)?;
@@ -266,6 +303,7 @@ impl<S: Storage, H: Host> Log<S, H> {
         }
         // Beside a sync that failed, one that succeeded proves nothing.
         self.check_healthy()?;
+        self.take_in_written();
         if self.active_number() == Some(pending.number) {
             self.tail.synced_len = self.tail.synced_len.max(pending.len);
         }
