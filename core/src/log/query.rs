@@ -211,7 +211,9 @@ impl<S: Storage> Query<S> {
         self.places.clear();
         self.next_place = 0;
         loop {
-            let Some((at, ordinals)) = self.segment.take() else {
+            // Of a segment that is done with only the places were left.
+            let segment = self.segment.take().filter(|(_, ordinals)| !ordinals.is_empty());
+            let Some((at, ordinals)) = segment else {
                 if !self.enter_segment()? {
                     return Ok(false);
                 }
