@@ -17,6 +17,9 @@ pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const ENTITIES: usize = 20;
 const EVENTS: usize = 2_000;
 const BATCH: usize = 1_000;
+/// Segments of the log that has sealed ones, each with an event of each of so many entities.
+const SEGMENTS: usize = 16;
+const SEGMENT_ENTITIES: usize = BATCH;
 const PAYLOAD: [u8; 100] = [b'x'; 100];
 const KIND: EventKind = EventKind::new(1, 1);
 
@@ -34,10 +37,13 @@ const PATHS: &[Path] = &[
     ("stage", stage),
     ("append", append),
     ("append-batch", append_batch),
+    ("append-rolled", append_rolled),
     ("store-append", store_append),
     ("get", get),
+    ("get-sealed", get_sealed),
     ("walk", walk),
     ("stream", stream),
+    ("stream-sealed", stream_sealed),
     ("poll", poll),
     ("project", project),
 ];
@@ -111,8 +117,24 @@ fn full() -> Result<(MemoryLog, Vec<EventId>)> {
     Ok((log, ids))
 }
 
+/// A log of [`SEGMENTS`] sealed segments, and the ids of all.
+fn rolled() -> Result<(MemoryLog, Vec<EventId>)> {
+    let (mut log, mut ids) = (empty()?, Vec::with_capacity(SEGMENTS * BATCH));
+    for first in (0..SEGMENTS * BATCH).step_by(BATCH) {
+        let events = (first..first + BATCH).map(|number| event_of(number, SEGMENT_ENTITIES));
+        let batch = events.collect::<Result<Vec<_>>>()?.into_iter().fold(Batch::new(), Batch::push);
+        ids.extend(log.append_batch(&batch)?.iter().map(|receipt| receipt.id));
+        log.seal()?;
+    }
+    Ok((log, ids))
+}
+
 fn event(number: usize) -> Result<Append> {
-    let (entity, version) = (number % ENTITIES, number / ENTITIES);
+    event_of(number, ENTITIES)
+}
+
+fn event_of(number: usize, entities: usize) -> Result<Append> {
+    let (entity, version) = (number % entities, number / entities);
     let coordinate = Coordinate::new(format!("order:{entity:08}"), format!("tenant-{entity}"))?;
     let expected = match version.checked_sub(1) {
         None => ExpectedVersion::NoStream,
@@ -149,6 +171,16 @@ fn append_batch() -> Result<usize> {
     Ok(BATCH)
 }
 
+/// Each stream's first append behind a sealing.
+fn append_rolled() -> Result<usize> {
+    let (mut log, _) = rolled()?;
+    let first = SEGMENTS * BATCH;
+    let events = (first..first + BATCH).map(|number| event_of(number, SEGMENT_ENTITIES));
+    let events = events.collect::<Result<Vec<_>>>()?;
+    timed(|| events.iter().try_for_each(|event| log.append(event).map(drop)))?;
+    Ok(BATCH)
+}
+
 /// Through the store and into a file: the queue, the leader, the write.
 fn store_append() -> Result<usize> {
     let dir = tempfile::tempdir()?;
@@ -170,6 +202,16 @@ fn get() -> Result<usize> {
     Ok(EVENTS)
 }
 
+/// By the indexes of sealed segments.
+fn get_sealed() -> Result<usize> {
+    let (log, ids) = rolled()?;
+    let reader = log.reader();
+    let get = |id: &EventId| reader.get(*id).map(|event| drop(black_box(event)));
+    ids.iter().step_by(BATCH).try_for_each(get)?;
+    timed(|| ids.iter().try_for_each(get))?;
+    Ok(ids.len())
+}
+
 fn walk() -> Result<usize> {
     let (log, _) = full()?;
     let reader = log.reader();
@@ -183,6 +225,16 @@ fn stream() -> Result<usize> {
     let found = timed(|| seen(&reader, &Region::stream("order:00000007")))?;
     assert_eq!(found, EVENTS / ENTITIES);
     Ok(found)
+}
+
+/// Streams with an event in each of many sealed segments.
+fn stream_sealed() -> Result<usize> {
+    let (log, _) = rolled()?;
+    let reader = log.reader();
+    let read = |entity: usize| seen(&reader, &Region::stream(&format!("order:{entity:08}")));
+    assert_eq!(read(0)?, SEGMENTS);
+    let sum = |all: usize, entity| Ok::<_, Box<dyn Error>>(all + read(entity)?);
+    timed(|| (0..SEGMENT_ENTITIES).step_by(7).try_fold(0, sum))
 }
 
 fn poll() -> Result<usize> {
