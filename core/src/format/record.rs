@@ -188,6 +188,13 @@ pub(crate) fn finish(
     state: RecordState,
     salt: u32,
 ) {
+    close(out, start, content_at, state);
+    seal(&mut out[start..], salt);
+}
+
+/// As [`finish`], without the CRC: the header is not yet as it will be.
+#[inline]
+pub(crate) fn close(out: &mut [u8], start: usize, content_at: usize, state: RecordState) {
     let header_len = content_at - start - RECORD_PREFIX_LEN;
     let len = out.len() - start - COUNTED_FROM;
     let header_len = u16::try_from(header_len).expect("the limits keep a header below 64 KiB");
@@ -195,8 +202,12 @@ pub(crate) fn finish(
     out[start + 4..start + 8].copy_from_slice(&len.to_le_bytes());
     out[start + 8..start + 10].copy_from_slice(&header_len.to_le_bytes());
     out[start + 10] = state.as_byte();
-    let crc = Crc32::salted(salt, &out[start + 4..]);
-    out[start..start + 4].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Fills in the CRC of all bytes of a record.
+pub(crate) fn seal(record: &mut [u8], salt: u32) {
+    let crc = Crc32::salted(salt, &record[4..]);
+    record[..4].copy_from_slice(&crc.to_le_bytes());
 }
 
 /// Makes room for a record's prefix and returns where it starts.

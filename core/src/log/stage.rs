@@ -4,6 +4,8 @@
 //! the log and against what was staged before it in the same group, so the order of staging is
 //! the order of the log.
 
+mod together;
+
 use crate::format::frame::{self, FRAME_HEADER_LEN};
 use crate::format::record::{self, RECORD_PREFIX_LEN, RecordRef, RecordState};
 use crate::log::StoreError;
@@ -20,6 +22,9 @@ use crate::model::{
 use crate::storage::Storage;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+
+/// Events of a batch that are hashed together. More would not fit the processor's caches.
+const TOGETHER_MAX: usize = 256;
 
 /// What one record may take up besides names, metadata, payload and admission.
 const RECORD_OVERHEAD: usize = RECORD_PREFIX_LEN + 192;
@@ -83,8 +88,16 @@ impl<S: Storage, H: Host> Log<S, H> {
         let sequence = self.staged_end();
         let now_us = self.host.now_us();
         let start = frame::begin(&mut self.group.bytes);
-        for append in items {
-            self.stage_event(append, now_us, first)?;
+        let together = chain::are_worth_lanes(items.len());
+        for items in items.chunks(if together { TOGETHER_MAX } else { items.len() }) {
+            let unhashed = self.group.events.len();
+            for append in items {
+                self.stage_event(append, now_us, first, together.then_some(unhashed))?;
+            }
+            if together {
+                let salt = self.salt();
+                together::finish_records(&mut self.group, unhashed, salt);
+            }
         }
         let count = u32::try_from(items.len()).expect("a batch is limited");
         let (salt, synced_len) = (self.salt(), self.tail.synced_len);
@@ -92,16 +105,23 @@ impl<S: Storage, H: Host> Log<S, H> {
         Ok(Staged::Group(first..self.group.events.len()))
     }
 
+    /// Where events are hashed together, those of the group from `unhashed` on have no hash yet, and
+    /// this one will have none.
     fn stage_event(
         &mut self,
         append: &Append,
         now_us: i64,
         first: usize,
+        unhashed: Option<usize>,
     ) -> Result<(), StoreError> {
         let options = &append.options;
         let entity = append.coordinate.entity();
         let entity_hash = self.shared.hasher.name(entity);
-        let head = self.head(entity, entity_hash)?;
+        let staged_head = self.group.head(entity, entity_hash);
+        let head = match staged_head.map(|at| &self.group.events[at]) {
+            Some(staged) => Some((staged.version, staged.event_hash)),
+            None => self.head(entity, entity_hash)?,
+        };
         check_version(entity, options.expected_version, head.map(|(version, _)| version))?;
         let cause = append.cause_item.map(|item| &self.group.events[first + item]);
         let (cause_id, cause_correlation) =
@@ -134,7 +154,9 @@ impl<S: Storage, H: Host> Log<S, H> {
             admission: append.admission.clone(),
         };
         let salt = self.salt();
-        let (record_at, event_hash) = encode_record(&mut self.group.bytes, append, &header, salt)?;
+        let bytes = &mut self.group.bytes;
+        let (record_at, event_hash) =
+            encode_record(bytes, append, &header, salt, unhashed.is_some())?;
         let event = StagedEvent {
             coordinate: append.coordinate.clone(),
             entity_hash,
@@ -147,17 +169,15 @@ impl<S: Storage, H: Host> Log<S, H> {
             sequence,
             version,
             event_hash,
+            waits_for: staged_head.filter(|at| unhashed.is_some_and(|unhashed| *at >= unhashed)),
             record_at,
         };
         self.group.push(event, options.idempotency_key);
         Ok(())
     }
 
-    /// The newest version of a stream and its hash, what is staged included.
+    /// The newest version of a stream and its hash, but for what is staged.
     fn head(&self, entity: &str, hash: u64) -> Result<Option<(Version, Hash)>, StoreError> {
-        if let Some(staged) = self.group.head(entity, hash) {
-            return Ok(Some((staged.version, staged.event_hash)));
-        }
         if let Some(active) = &self.reader.view.active
             && let Some((version, _, Some(event_hash))) = active.index.read().head(entity, hash)
         {
@@ -309,12 +329,14 @@ fn check_version(
     Err(StoreError::VersionConflict { entity: entity.to_string(), expected, actual })
 }
 
-/// Appends the record of an event to `out`; returns where it starts, and the event's hash.
+/// Appends the record of an event to `out`; returns where it starts, and the event's hash. Where that
+/// is left to be computed with others, the record is without the CRC.
 fn encode_record(
     out: &mut Vec<u8>,
     append: &Append,
     header: &EventHeader,
     salt: u32,
+    is_left: bool,
 ) -> Result<(usize, Hash), StoreError> {
     let payload = append.payload.bytes().unwrap_or_default();
     let start = record::begin(out);
@@ -331,6 +353,10 @@ fn encode_record(
     out.extend_from_slice(&tag[..tag_len]);
     out.extend_from_slice(metadata.unwrap_or_default());
     out.extend_from_slice(payload);
+    if is_left {
+        record::close(out, start, content_at, RecordState::Whole);
+        return Ok((start, Hash::ZERO));
+    }
     let content_hash = chain::content_hash_of_bytes(&out[content_at..]);
     let event_hash = chain::event_hash(&out[start + RECORD_PREFIX_LEN..content_at], &content_hash);
     record::finish(out, start, content_at, RecordState::Whole, salt);

@@ -41,7 +41,10 @@ pub(crate) struct StagedEvent {
     pub(crate) hlc: Hlc,
     pub(crate) sequence: Sequence,
     pub(crate) version: Version,
+    /// Zero until it is computed.
     pub(crate) event_hash: Hash,
+    /// The place of the event before it in its stream, where that has no hash yet to be named.
+    pub(crate) waits_for: Option<usize>,
     /// In bytes of the group.
     pub(crate) record_at: usize,
 }
@@ -123,10 +126,11 @@ impl Group {
         self.events.push(event);
     }
 
-    /// The newest staged event of an entity.
-    pub(crate) fn head(&self, entity: &str, hash: u64) -> Option<&StagedEvent> {
+    /// The place of the newest staged event of an entity.
+    #[inline]
+    pub(crate) fn head(&self, entity: &str, hash: u64) -> Option<usize> {
         let is_it = |head: &usize| self.events[*head].coordinate.entity() == entity;
-        self.heads.find(hash, is_it).map(|head| &self.events[*head])
+        self.heads.find(hash, is_it).copied()
     }
 
     /// The place of the staged event with an idempotency key.

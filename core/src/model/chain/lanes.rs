@@ -15,9 +15,6 @@ use fearless_simd::{Bytes as _, Simd, SimdBase as _, dispatch};
 
 pub(super) use fearless_simd::Level;
 
-/// So few are hashed as fast one after the other.
-pub(super) const FEW: usize = 2;
-
 const BLOCK_LEN: usize = 64;
 const CHUNK_LEN: usize = 1024;
 /// Inputs of more chunks go to the crate.
