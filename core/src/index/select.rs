@@ -22,6 +22,9 @@ const LISTS_MAX: u32 = 64;
 /// How many candidates one step looks at.
 const STEP: u32 = 16 * 1024;
 
+/// Going through so many ordinals takes about as long as searching a list for where they begin.
+const SEARCH: u32 = 16;
+
 /// How many postings are taken at least where the columns may refuse some of them.
 const CANDIDATES_MIN: usize = 64;
 
@@ -59,6 +62,14 @@ impl Driver {
     fn len(&self) -> u64 {
         let lists: u64 = self.lists.iter().map(|list| u64::from(list.len)).sum();
         lists + self.single.len() as u64
+    }
+
+    /// Whether to go through the lists is less work than to go through a range of ordinals. Of one
+    /// list, no more than the range is within it, however long it is besides.
+    fn is_shorter_than(&self, range: &Range<Ordinal>) -> bool {
+        let len = range.end - range.start;
+        let one = self.lists.len() == 1 && self.single.is_empty();
+        self.len() < u64::from(len) || (one && len > SEARCH)
     }
 }
 
@@ -131,8 +142,7 @@ impl Plan {
         if range.is_empty() {
             return Ok(None);
         }
-        let by_list =
-            self.driver.as_ref().filter(|driver| driver.len() < u64::from(range.end - range.start));
+        let by_list = self.driver.as_ref().filter(|driver| driver.is_shorter_than(&range));
         let proven = by_list.map_or(Proves::Nothing, |driver| driver.proves);
         let (candidates, covered) = match by_list {
             Some(driver) => {
