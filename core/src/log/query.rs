@@ -23,7 +23,7 @@ const STEP_MAX: usize = 1024;
 pub struct Query<S: Storage> {
     reader: Reader<S>,
     region: Region,
-    /// Whether every event matches.
+    /// Whether every event matches, as far as is known: looked at where a segment is entered.
     takes_all: bool,
     direction: Direction,
     /// The sequences that are still to be asked for.
@@ -72,7 +72,7 @@ impl<S: Storage> Query<S> {
         }
         Query {
             reader,
-            takes_all: region == Region::all(),
+            takes_all: false,
             region,
             direction: Direction::Forward,
             left,
@@ -260,6 +260,7 @@ impl<S: Storage> Query<S> {
             }
             if let Some(ordinals) = self.ordinals(&segment, &asked)? {
                 self.segment = Some((at, ordinals));
+                self.takes_all = self.region == Region::all();
                 return Ok(true);
             }
         }
