@@ -5,7 +5,7 @@ use crate::index::{Ordinal, PostingKey, PrunedHead, SegmentIndex};
 use crate::log::StoreError;
 use crate::log::decode::EventRef;
 use crate::log::fetch::{Place, Span};
-use crate::log::heads::{Head, KnownHead};
+use crate::log::heads::{Head, HeadKey, KnownHead};
 use crate::log::query::Query;
 use crate::log::segments::{ActiveSegment, Segment, View};
 use crate::log::shared::Shared;
@@ -200,7 +200,7 @@ impl<S: Storage> Reader<S> {
             None => self.search_head(entity, Sequence::ZERO)?.and_then(|head| head.hash),
         };
         known.head.hash = hash;
-        self.shared.heads.put(self.shared.hasher.wide_name(entity), known);
+        self.shared.heads.put(self.head_key(entity), known);
         Ok(hash.map(|hash| (known.head.version, hash)))
     }
 
@@ -329,7 +329,7 @@ impl<S: Storage> Reader<S> {
     fn sealed_head(&self, entity: &str, first: Sequence) -> Result<Option<KnownHead>, StoreError> {
         let Some(newest) = self.view.sealed.last() else { return Ok(None) };
         let border = newest.footer.end_sequence;
-        let key = self.shared.hasher.wide_name(entity);
+        let key = self.head_key(entity);
         let known = self.shared.heads.get(key, border);
         let searched_to = known.map_or(Sequence::ZERO, |known| known.border);
         if searched_to >= border {
@@ -343,6 +343,10 @@ impl<S: Storage> Reader<S> {
         let known = KnownHead { head, border };
         self.shared.heads.put(key, known);
         Ok(Some(known))
+    }
+
+    fn head_key(&self, entity: &str) -> HeadKey {
+        self.shared.heads.key(entity, self.shared.hasher.name(entity))
     }
 
     /// A stream's newest event in those of the sealed segments that reach behind `first`.

@@ -124,7 +124,8 @@ impl<S: Storage, H: Host> Log<S, H> {
         let index = active.index.read();
         for (entity, version, sequence, hash) in index.heads().rev().take(heads.len_max()) {
             let head = Head { version, sequence, hash };
-            heads.put(hasher.wide_name(entity), KnownHead { head, border });
+            let key = heads.key(entity, hasher.name(entity));
+            heads.put(key, KnownHead { head, border });
         }
     }
 
