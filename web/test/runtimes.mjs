@@ -7,7 +7,7 @@ import { delimiter, join } from "node:path";
 import { before, test } from "node:test";
 import { npm, run, web } from "./packed.mjs";
 
-const TESTS = ["node", "api", "emmett"].map((name) => `./test/${name}.test.mjs`);
+const TESTS = ["node", "api", "input", "emmett"].map((name) => `./test/${name}.test.mjs`);
 const FOLDER = join(web, "test/runtimes");
 const RUNTIMES = {
   bun: { args: ["test", ...TESTS], passed: /(\d+) pass\b/ },
