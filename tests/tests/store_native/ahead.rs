@@ -116,8 +116,22 @@ fn answers<const N: usize>(threads: [JoinHandle<Answer>; N]) -> [Answer; N] {
     threads.map(|thread| thread.join().unwrap())
 }
 
-fn new_stream() -> AppendOptions {
-    AppendOptions::default().with_expected_version(ExpectedVersion::NoStream)
+/// An event of `order:1` under a key that all of these share.
+fn keyed(text: &str) -> Batch {
+    let options = AppendOptions::default().with_idempotency_key(EventId::from_key("once"));
+    batch([event("order:1", text).with_options(options)])
+}
+
+/// What is refused, or was there already, once the first event of `order:1` is [`keyed`].
+fn judged_by_the_first() -> [Batch; 4] {
+    let new = AppendOptions::default().with_expected_version(ExpectedVersion::NoStream);
+    let empty = AppendCondition { region: Region::stream("order:1"), after: None };
+    [
+        batch([event("order:1", "new").with_options(new)]),
+        keyed("keyed"),
+        keyed("another"),
+        one("order:3", "alone").with_condition(empty),
+    ]
 }
 
 #[test]
@@ -156,19 +170,10 @@ fn b11_a_sync_that_fails_takes_along_what_was_staged_behind_it() {
         let disk = SimDisk::new(1);
         let held = Held::new(disk.clone(), StoreConfig::new(""));
         let before = all(&held.store);
-        let key = EventId::from_key("once");
-        let keyed = || AppendOptions::default().with_idempotency_key(key);
-        let leading = held.hold(batch([event("order:1", "keyed").with_options(keyed())]));
+        let leading = held.hold(keyed("keyed"));
         let [behind] = held.stage_behind([one("order:1", "follows")]);
         // These are judged by what is not on stable storage yet: their answers would be lies.
-        let empty = AppendCondition { region: Region::stream("order:1"), after: None };
-        let judged = [
-            batch([event("order:1", "new").with_options(new_stream())]),
-            batch([event("order:1", "keyed").with_options(keyed())]),
-            batch([event("order:1", "another").with_options(keyed())]),
-            one("order:3", "alone").with_condition(empty),
-        ];
-        let judged = judged.map(|batch| held.append(batch));
+        let judged = judged_by_the_first().map(|batch| held.append(batch));
         let [last] = held.stage_behind([one("order:4", "last")]);
         held.fails.store(true, Ordering::SeqCst);
         held.gate.open();
@@ -180,7 +185,7 @@ fn b11_a_sync_that_fails_takes_along_what_was_staged_behind_it() {
             assert!(matches!(error, StoreError::Poisoned { .. }), "{error}");
         }
         assert_eq!(all(&held.store), before, "readers go on, with what was acknowledged");
-        assert!(matches!(held.store.get(key), Err(StoreError::NotFound(_))));
+        assert!(matches!(held.store.get(EventId::from_key("once")), Err(StoreError::NotFound(_))));
         let stats = held.store.stats().unwrap();
         assert_eq!((stats.events, stats.end.get(), stats.durable_end.get()), (1, 1, 1));
         let error = held.store.append(&at("order:0"), PLACED, "refused").unwrap_err();
@@ -201,17 +206,8 @@ fn b11_a_sync_that_fails_takes_along_what_was_staged_behind_it() {
 fn what_is_judged_by_a_group_that_waits_for_its_sync_is_answered_behind_it() {
     without_hanging(|| {
         let held = Held::new(MemoryStorage::new(), StoreConfig::new(""));
-        let key = EventId::from_key("once");
-        let keyed = || AppendOptions::default().with_idempotency_key(key);
-        let leading = held.hold(batch([event("order:1", "keyed").with_options(keyed())]));
-        let empty = AppendCondition { region: Region::stream("order:1"), after: None };
-        let judged = [
-            batch([event("order:1", "new").with_options(new_stream())]),
-            batch([event("order:1", "keyed").with_options(keyed())]),
-            batch([event("order:1", "another").with_options(keyed())]),
-            one("order:3", "alone").with_condition(empty),
-        ];
-        let judged = judged.map(|batch| held.append(batch));
+        let leading = held.hold(keyed("keyed"));
+        let judged = judged_by_the_first().map(|batch| held.append(batch));
         let [last] = held.stage_behind([one("order:4", "last")]);
         assert!(judged.iter().all(|thread| !thread.is_finished()), "none can be answered yet");
         held.gate.open();
