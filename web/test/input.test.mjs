@@ -95,8 +95,9 @@ test("a limit or a place that is no whole number is refused", async (t) => {
 test("an erasure or a compaction whose filter has gone missing takes nothing", async (t) => {
   const store = await fresh(t);
   await store.appendBatch([placed(1), placed(2)]);
+  await assert.rejects(store.erase(), refuses(/nothing says which events/));
   for (const take of [(region) => store.erase(region), (drop) => store.compact({ drop })]) {
-    await assert.rejects(take({}), refuses(/nothing says which events/));
+    for (const none of [{}, null]) await assert.rejects(take(none), refuses(/nothing says which events/));
     await assert.rejects(take({ entity: undefined }), refuses(/`entity` is undefined/));
     await assert.rejects(take({ scope: "shop", entity: undefined }), refuses(/`entity` is undefined/));
   }

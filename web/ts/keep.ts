@@ -111,11 +111,11 @@ export function verify(session: Session, options: KeepOptions = {}): Promise<Ver
 }
 
 /** What is lost for good must be named: a filter whose value is missing would take in all that is left. */
-function named(region: Region): Region {
-  const [missing] = Object.entries(region).find(([, value]) => value === undefined) ?? [];
+function named(region: Region): void {
+  const filters = Object.entries(region ?? {});
+  const [missing] = filters.find(([, value]) => value === undefined) ?? [];
   if (missing) throw new AnnalsError("InvalidInput", `\`${missing}\` is undefined: leave it out, or give it a value`);
-  if (Object.keys(region).length) return region;
-  throw new AnnalsError("InvalidInput", "nothing says which events: give a filter, or `{ prefix: \"\" }` for all");
+  if (!filters.length) throw new AnnalsError("InvalidInput", "nothing says which events: give a filter, or `{ prefix: \"\" }` for all");
 }
 
 export async function erase(session: Session, region: Region, options: KeepOptions = {}): Promise<Erasure> {
